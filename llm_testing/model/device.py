@@ -1,0 +1,114 @@
+"""Which device trains, what it can do, and what to record about it."""
+
+import platform
+import re
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch.nn import functional as F
+from torch.nn.attention import sdpa_kernel
+
+from llm_testing.config.presets import Machine
+from llm_testing.errors import ConfigError, Problem
+from llm_testing.model.gpt import KERNELS
+
+_RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft")
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The torch dtype of an option's precision."""
+    return _DTYPES[precision]
+
+
+def find_device(name: str) -> torch.device:
+    """The device that an option's name means here.
+
+    Raises:
+        ConfigError: for a device that this machine, or this build of torch, does not have.
+    """
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda:0" if cards else "mps" if torch.backends.mps.is_available() else "cpu")
+    if name.startswith("cuda"):
+        index = int(re.sub(r"\D", "", name) or 0)
+        if index >= cards:
+            built = "" if torch.backends.cuda.is_built() else " This build of torch is for CPUs only."
+            there = ", ".join([*(f"cuda:{i}" for i in range(cards)), "cpu"])
+            raise ConfigError([Problem("device", f"There is no {name} here.{built} There is {there}.")])
+        return torch.device(f"cuda:{index}")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError([Problem("device", "There is no Apple GPU (mps) here. Take cpu, or auto.")])
+    return torch.device(name)
+
+
+def probe_machine(cores: int, memory_bytes: int) -> Machine:
+    """What a recommendation depends on, for the device that `auto` takes."""
+    device = find_device("auto")
+    if device.type == "cuda":
+        memory_bytes = torch.cuda.get_device_properties(device).total_memory
+    return Machine(device.type, memory_bytes, cores, has_fast_bf16(device))
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 products run in hardware; emulated they are several times slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # An x86 core without AVX-512 BF16 or AMX took 8 times as long in bf16 as in fp32 (AVX2 only, torch 2.13).
+        return torch.backends.cpu.get_cpu_capability() != "AVX2" and _cpu_multiplies_bf16()
+    return False
+
+
+def _cpu_multiplies_bf16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "amx_tile", "avx512_bf16", "bf16"))
+
+
+def sdpa_kernels(device: torch.device, precision: str, head_width: int, dropout: float) -> tuple[str, ...]:
+    """The SDPA kernels that can really run a training step here, found by running each on a tiny input."""
+    dtype = dtype_of(precision)
+    runs = []
+    for name, backend in KERNELS.items():
+        q = torch.zeros(1, 1, 8, head_width, dtype=dtype, device=device, requires_grad=True)
+        try:
+            with warnings.catch_warnings(), sdpa_kernel([backend]):
+                # torch warns with the reason for each kernel it passes over; the refusal below is what counts.
+                warnings.simplefilter("ignore")
+                F.scaled_dot_product_attention(q, q, q, dropout_p=dropout, is_causal=True).sum().backward()
+        except RuntimeError:
+            continue
+        runs.append(name)
+    return tuple(runs)
+
+
+def environment(device: torch.device, threads: int) -> dict:
+    """What a run records of its surroundings: versions, device, threads."""
+    facts = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {name: found for name in _RECORDED if (found := _version(name))},
+        "device": str(device),
+        "device_name": device_name(device),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": threads,
+    }
+    if device.type == "cuda":
+        facts["device_memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
+        facts["cuda"] = torch.version.cuda
+    return facts
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words for people."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device.type == "mps" else f"CPU ({platform.machine()})"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

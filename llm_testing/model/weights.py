@@ -1,0 +1,59 @@
+"""A GPT's weights as safetensors: shared ones are written once, and only what is missing for that reason may be missing."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from llm_testing.errors import DamagedRun
+from llm_testing.model.gpt import GPT
+
+_TIED = "head.weight"
+
+
+def weights_of(model: GPT) -> dict[str, Tensor]:
+    """The model's tensors by name, contiguous, a tied head left out."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    if model.shape.tie_embeddings:
+        del tensors[_TIED]
+    return tensors
+
+
+def write_weights(model: GPT, file: BinaryIO) -> None:
+    """Write the model's weights in the safetensors format."""
+    file.write(save(weights_of(model), metadata={"format": "pt"}))
+
+
+def read_weights(model: GPT, path: Path) -> None:
+    """Load weights that `write_weights` wrote into a model of the same shape.
+
+    Raises:
+        DamagedRun: for a file that is no safetensors, or whose tensors do not fit the model.
+    """
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DamagedRun(f"The weights in {path.name} of {path.parent.name} cannot be read: {error}.") from None
+    expected = {name: tuple(tensor.shape) for name, tensor in weights_of(model).items()}
+    received = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != received:
+        wrong = sorted(n for n in expected.keys() | received.keys() if expected.get(n) != received.get(n))
+        name = wrong[0]
+        raise DamagedRun(
+            f"The weights in {path.parent.name} do not fit this model: {name} should be {expected.get(name, 'absent')} "
+            f"and is {received.get(name, 'absent')}. Vocabulary, layers, width, context and tying must be the same."
+        )
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if unexpected or set(missing) - {_TIED}:
+        raise DamagedRun(f"The weights in {path.parent.name} lack {', '.join(missing)}.")
+
+
+def to_device(model: GPT, device: torch.device) -> GPT:
+    """Move the model, keeping a tied head tied."""
+    model = model.to(device)
+    if model.shape.tie_embeddings:
+        model.head.weight = model.token_embedding.weight
+    return model

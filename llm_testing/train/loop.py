@@ -1,0 +1,256 @@
+"""The training loop: it emits events and obeys commands, and knows neither disk nor web.
+
+A checkpoint exists only at a step boundary. What is due at a boundary (validation, sample, log line) is a function of
+the step, so a run that is interrupted and resumed does the same work as one that is not.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.data.windows import TrainWindows, ValWindows
+from llm_testing.errors import Cancelled
+from llm_testing.jobs.progress import Progress, Report
+from llm_testing.model.gpt import GPT
+from llm_testing.train.events import Event, Logged, Paused, Resumed
+from llm_testing.train.evaluate import Validation, validate
+from llm_testing.train.pace import Pace, peak_bytes
+from llm_testing.train.sampling import Sampler
+from llm_testing.train.schedule import lr_at
+from llm_testing.train.state import Snapshot, Standing, write_state
+from llm_testing.train.step import TrainingStep, autocast, loss_sum
+from llm_testing.model.weights import write_weights
+
+ROLLING_S = 600.0
+"""Seconds between rolling resume points."""
+
+Outcome = Literal["completed", "stopped"]
+
+
+class Commands(Protocol):
+    """What the loop asks whoever commands it; `jobs.control.Control` is one."""
+
+    stop_mode: str | None
+    pause_requested: bool
+
+    def check(self) -> None: ...
+    def wait_while_paused(self, on_idle: Callable[[], None]) -> None: ...
+    def take_save(self) -> bool: ...
+    def take_orders(self) -> list[Callable[[], None]]: ...
+
+
+@dataclass
+class TrainingRun:
+    """Everything one session of a run needs; `run` does it.
+
+    Args:
+        total_steps: the run's length, which may differ from an earlier session's.
+        emit: takes events; report: takes progress; save: writes a snapshot before it returns.
+        clock: seconds that only go forward.
+    """
+
+    config: PretrainConfig
+    total_steps: int
+    model: GPT
+    training: TrainingStep
+    train: TrainWindows
+    val: ValWindows
+    token_bytes_V: "np.ndarray"  # noqa: F821 numpy is imported by those who make it
+    sampler: Sampler
+    device: torch.device
+    standing: Standing
+    commands: Commands
+    emit: Callable[[Event], None]
+    report: Report
+    save: Callable[[Snapshot], None]
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        on_gpu = self.device.type != "cpu"
+        self.log_every = self.config.log_every or (10 if on_gpu else 1)
+        self.val_every = self.config.intermediate_val_freq_steps or min(1000, max(1, self.total_steps // 20))
+        periodic = self.config.save_checkpoints or self.config.save_every
+        self.save_every = (self.config.save_every or max(1, self.total_steps // 4)) if periodic else None
+        self._loss_sum = torch.zeros((), device=self.device)
+
+    def run(self) -> Outcome:
+        """Train until the last step, an early end, or a stop.
+
+        Raises:
+            TrainingDiverged: for a loss or gradient that is not finite; the weights are those before it.
+        """
+        self.pace = Pace(self.clock, self.standing.elapsed_s)
+        self._loss_sum += self.standing.loss_sum
+        self._last_save_s = self.clock()
+        self.model.train()
+        with suppress(Cancelled):
+            while True:
+                if not self.standing.boundary_done:
+                    self._boundary()
+                self._obey()
+                if self._ended():
+                    return "completed"
+                self._step()
+        if self.commands.stop_mode != "discard":
+            self._save("rolling")
+        return "stopped"
+
+    def _ended(self) -> bool:
+        return self.standing.ended_early or self.standing.step >= self.total_steps
+
+    def _step(self) -> None:
+        """One update; a stop between its micro-steps throws the half-accumulated step away."""
+        step = self.standing.step
+        started = self.clock()
+        batches = self.train.micro_batches(step)
+        num_targets = sum(y.size for _, y in batches)
+        self.training.begin()
+        for micro, (x, y) in enumerate(batches):
+            self.commands.check()
+            x_BT, y_BT = (torch.from_numpy(a).to(self.device, non_blocking=True) for a in (x, y))
+            self.training.micro_step(x_BT, y_BT, num_targets, step, micro)
+        self.training.update(lr_at(step + 1, self.total_steps, self.config))
+        self._loss_sum += self.training.loss
+        self.standing.step += 1
+        self.standing.loss_count += 1
+        self.standing.tokens_seen += num_targets
+        self.standing.boundary_done = False
+        self.pace.trained(self.clock() - started, num_targets)
+
+    def _boundary(self) -> None:
+        """Do what is due at this step: look, validate, sample, log, keep checkpoints."""
+        step = self.standing.step
+        last = step >= self.total_steps
+        due = {"val": last or step % self.val_every == 0}
+        due["sample"] = due["val"] if self.config.sample_every is None else (
+            self.config.sample_every > 0 and step % self.config.sample_every == 0)
+        gain, validation, final = False, None, None
+        if due["val"] or step % self.log_every == 0 or last:
+            skipped = self.training.check_finite(step)
+            if due["val"]:
+                validation = self._validate("evaluating", self.val.spread(self.config.intermediate_val_num_batches))
+                gain = self._judge(validation)
+            last = last or self.standing.ended_early
+            if last:
+                final = self._validate("evaluating all", self.val.whole())
+            self._log(skipped, validation, final)
+        if due["sample"]:
+            self.report(Progress("sampling", step, self.total_steps, "steps"))
+            for sampled in self.sampler.sample(self.model, step, self.commands.check):
+                self.emit(sampled)
+        self.standing.boundary_done = True
+        periodic = self.save_every and step > 0 and step % self.save_every == 0
+        kinds = [("best", gain and step > 0), ("periodic", periodic), ("final", last)]
+        wanted = [kind for kind, due_now in kinds if due_now]
+        if wanted or self.clock() - self._last_save_s >= ROLLING_S:
+            self._save(*(wanted or ["rolling"]))
+
+    def _validate(self, phase: str, batches) -> Validation:
+        self.report(Progress(phase, self.standing.step, self.total_steps, "steps"))
+        return validate(
+            self.model, batches, self.token_bytes_V, self.config.precision, self.device, self.commands.check
+        )
+
+    def _judge(self, validation: Validation) -> bool:
+        """Whether this is the best validation so far; ends the run early where patience has run out."""
+        standing = self.standing
+        standing.last_val_loss = validation.loss_nats
+        gain = standing.best_val_loss is None or validation.loss_nats < standing.best_val_loss
+        if gain:
+            standing.best_val_loss, standing.best_step = validation.loss_nats, standing.step
+        standing.validations_without_gain = 0 if gain else standing.validations_without_gain + 1
+        patience = self.config.patience
+        standing.ended_early = bool(patience and standing.validations_without_gain >= patience)
+        return gain
+
+    def _log(self, skipped: int, validation: Validation | None, final: Validation | None) -> None:
+        standing, step = self.standing, self.standing.step
+        started = self.clock()
+        train_loss = self._first_loss() if step == 0 else None
+        grad_norm = None
+        if standing.loss_count:
+            train_loss = float(self._loss_sum) / standing.loss_count
+            norm = float(self.training.grad_norm)
+            grad_norm = norm if norm < float("inf") else None
+            # Reading the loss waited for the device: that time belongs to the steps since the last point.
+            self.pace.waited(self.clock() - started)
+        tokens_per_s, step_s = self.pace.since_last()
+        standing.elapsed_s = self.pace.elapsed_s()
+        self._loss_sum.zero_()
+        standing.loss_sum, standing.loss_count = 0.0, 0
+        self.emit(Logged(
+            step=step,
+            epoch=self.train.epoch_of(step),
+            train_loss=train_loss,
+            val_loss=validation.loss_nats if validation else None,
+            val_bits_per_byte=validation.bits_per_byte if validation else None,
+            final_val_loss=final.loss_nats if final else None,
+            final_val_bits_per_byte=final.bits_per_byte if final else None,
+            final_val_tokens=final.num_tokens if final else None,
+            lr=lr_at(step, self.total_steps, self.config) if step else None,
+            grad_norm=grad_norm,
+            tokens_seen=standing.tokens_seen,
+            tokens_per_s=tokens_per_s,
+            elapsed_s=standing.elapsed_s,
+            step_s=step_s,
+            peak_bytes=peak_bytes(self.device),
+            skipped_steps=skipped,
+        ))
+        self.report(Progress("training", step, self.total_steps, "steps"))
+
+    @torch.no_grad()
+    def _first_loss(self) -> float:
+        """Loss of the first step's tokens before any update, without dropout."""
+        batches = self.train.micro_batches(0)
+        self.model.eval()
+        total = 0.0
+        with autocast(self.device, self.config.precision):
+            for x, y in batches:
+                self.commands.check()
+                total += float(loss_sum(self.model, *(torch.from_numpy(a).to(self.device) for a in (x, y))))
+        self.model.train()
+        return total / sum(y.size for _, y in batches)
+
+    def _obey(self) -> None:
+        """Serve what was asked for: work between steps, save now, pause, stop."""
+        self._serve()
+        if self.commands.pause_requested:
+            self._save("rolling")
+            self.emit(Paused(self.standing.step))
+            with self.pace.pause():
+                self.commands.wait_while_paused(self._serve)
+            self._serve()
+            self.commands.check()
+            self.emit(Resumed(self.standing.step))
+        self.commands.check()
+
+    def _serve(self) -> None:
+        for order in self.commands.take_orders():
+            order()
+        if self.commands.take_save():
+            self._save("rolling")
+
+    def _save(self, *kinds: str) -> None:
+        standing = self.standing
+        self.training.check_finite(standing.step)
+        self.training.begin()
+        self.report(Progress("saving", standing.step, self.total_steps, "steps"))
+        standing.loss_sum, standing.elapsed_s = float(self._loss_sum), self.pace.elapsed_s()
+        facts = {
+            "step": standing.step,
+            "tokens_seen": standing.tokens_seen,
+            "val_loss": standing.last_val_loss,
+            "best_val_loss": standing.best_val_loss,
+            "total_steps": self.total_steps,
+        }
+        files = {
+            "model.safetensors": lambda file: write_weights(self.model, file),
+            "state.pt": lambda file: write_state(standing, self.training, self.config.optimizer, file),
+        }
+        self.save(Snapshot(standing.step, kinds, facts, files))
+        self._last_save_s = self.clock()
+        self.report(Progress("training", standing.step, self.total_steps, "steps"))
