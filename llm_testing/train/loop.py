@@ -6,9 +6,10 @@ the step, so a run that is interrupted and resumed does the same work as one tha
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 
 from llm_testing.config.pretrain import PretrainConfig
@@ -59,7 +60,7 @@ class TrainingRun:
     training: TrainingStep
     train: TrainWindows
     val: ValWindows
-    token_bytes_V: "np.ndarray"  # noqa: F821 numpy is imported by those who make it
+    token_bytes_V: np.ndarray
     sampler: Sampler
     device: torch.device
     standing: Standing
@@ -128,26 +129,39 @@ class TrainingRun:
         due = {"val": last or step % self.val_every == 0}
         due["sample"] = due["val"] if self.config.sample_every is None else (
             self.config.sample_every > 0 and step % self.config.sample_every == 0)
-        gain, validation, final = False, None, None
-        if due["val"] or step % self.log_every == 0 or last:
-            skipped = self.training.check_finite(step)
-            if due["val"]:
-                validation = self._validate("evaluating", self.val.spread(self.config.intermediate_val_num_batches))
-                gain = self._judge(validation)
-            last = last or self.standing.ended_early
-            if last:
-                final = self._validate("evaluating all", self.val.whole())
-            self._log(skipped, validation, final)
+        gain = False
+        if due["val"] or step % self.log_every == 0:
+            gain = self._look(due["val"], last)
+        self.standing.boundary_done = True
+        last = last or self.standing.ended_early
         if due["sample"]:
             self.report(Progress("sampling", step, self.total_steps, "steps"))
-            for sampled in self.sampler.sample(self.model, step, self.commands.check):
-                self.emit(sampled)
-        self.standing.boundary_done = True
+            # A stop cuts the samples short, but what is due to be saved here still is.
+            with suppress(Cancelled):
+                for sampled in self.sampler.sample(self.model, step, self.commands.check):
+                    self.emit(sampled)
         periodic = self.save_every and step > 0 and step % self.save_every == 0
         kinds = [("best", gain and step > 0), ("periodic", periodic), ("final", last)]
         wanted = [kind for kind, due_now in kinds if due_now]
         if wanted or self.clock() - self._last_save_s >= ROLLING_S:
             self._save(*(wanted or ["rolling"]))
+
+    def _look(self, val_due: bool, last: bool) -> bool:
+        """Validate where it is due, and log a point; whether this is the best validation so far."""
+        before = replace(self.standing)
+        skipped = self.training.check_finite(before.step)
+        gain, validation, final = False, None, None
+        try:
+            if val_due:
+                validation = self._validate("evaluating", self.val.spread(self.config.intermediate_val_num_batches))
+                gain = self._judge(validation)
+            if last or self.standing.ended_early:
+                final = self._validate("evaluating all", self.val.whole())
+        except Cancelled:
+            self.standing = before
+            raise
+        self._log(skipped, validation, final)
+        return gain
 
     def _validate(self, phase: str, batches) -> Validation:
         self.report(Progress(phase, self.standing.step, self.total_steps, "steps"))
