@@ -1,0 +1,217 @@
+"""The runs under one root: created whole, listed whatever is in them, moved to a trash folder before they are removed.
+
+A damaged run is listed with the reason and hides no other. Nothing outside the root is touched: run ids are checked
+before they become a path, and links are not followed.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from llm_testing.errors import BadRunId, DamagedRun, NotFound, WrongState
+from llm_testing.store import files, staging
+from llm_testing.store.ids import check_run_id, new_run_id
+from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, check_record, newer_schema, read_record
+from llm_testing.store.times import utc_now, utc_text
+
+TRASH = ".trash"
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as a list shows it.
+
+    Args:
+        record: the content of run.json, or None if it cannot be read.
+        damaged: why it cannot be used or changed, or None. A run of a newer version has both a record and a reason.
+    """
+
+    run_id: str
+    record: dict | None
+    damaged: str | None
+
+
+class RunStore:
+    """All runs of one root. The root is made with the first run; threads may share the store.
+
+    Args:
+        now: the wall clock, with a time zone, for ids and times.
+        clock: the monotonic clock of the journals.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.root = root
+        self._now, self._clock = now, clock
+        self._lock = threading.RLock()
+
+    def create(self, record: dict, run_id: str | None = None) -> RunFolder:
+        """Make a run's folder; it appears under its name only when its record is in it.
+
+        Args:
+            record: any fields of run.json; state is "queued" unless it is given, missing fields are filled in.
+            run_id: an id to use, for a run that comes from elsewhere.
+
+        Raises:
+            WrongState: if run_id is taken.
+            NotEnoughDisk: nothing is left behind.
+        """
+        if run_id is not None:
+            check_run_id(run_id)
+        moment = self._now()
+        stamp = utc_text(moment)
+        full = {**blank_record(), "state": "queued", "created_at": stamp, "updated_at": stamp, **record}
+        self.root.mkdir(parents=True, exist_ok=True)
+        staging.clear_leftovers(self.root)
+        draft = staging.new_staging(self.root)
+        try:
+            while True:
+                path = self.root / (run_id or new_run_id(moment))
+                full |= {"run_id": path.name, "schema": blank_record()["schema"]}
+                check_record(full, path / RECORD)
+                files.write_json(draft / RECORD, full)
+                if self._take_name(draft, path):
+                    return self._folder(path)
+                if run_id is not None:
+                    raise WrongState(f"There is a run {run_id} already, so no other can have this id.", run_id)
+        except BaseException:
+            staging.remove_tree(draft)
+            raise
+
+    def open(self, run_id: str) -> RunFolder:
+        """A run by its id; it need not be whole: `RunFolder.record` says what is wrong with it.
+
+        Raises:
+            BadRunId: if run_id cannot be one.
+            NotFound: if there is no such folder, or a link stands in its place.
+        """
+        return self._folder(self._existing(self.root, run_id))
+
+    def rows(self) -> list[RunRow]:
+        """Every run, the newest first. Never raises: what cannot be read has a reason in its row.
+
+        Folders that have neither a run's name nor a record are somebody else's, and not listed.
+        """
+        return _rows_in(self.root)
+
+    def trash(self, run_id: str) -> None:
+        """Move a run to the trash folder, from where `restore` brings it back.
+
+        Raises:
+            NotFound, WrongState: if it is not there, or the trash holds one of that id.
+        """
+        self._move(self._existing(self.root, run_id), self.root / TRASH / run_id)
+
+    def restore(self, run_id: str) -> RunFolder:
+        """Bring a run back from the trash.
+
+        Raises:
+            NotFound, WrongState: if it is not there, or its id has been taken meanwhile.
+        """
+        self._move(self._existing(self.root / TRASH, run_id), self.root / run_id)
+        return self.open(run_id)
+
+    def trashed(self) -> list[RunRow]:
+        """The runs in the trash, the newest first."""
+        return _rows_in(self.root / TRASH)
+
+    def empty_trash(self) -> tuple[int, int]:
+        """Remove what is in the trash for good; returns how many runs and how many bytes that were."""
+        trash = self.root / TRASH
+        num_runs = num_bytes = 0
+        if trash.is_symlink() or not trash.is_dir():
+            return 0, 0
+        with self._lock:
+            for path in list(trash.iterdir()):
+                size = staging.size_bytes(path)
+                staging.remove_tree(path)
+                if not os.path.lexists(path):
+                    num_runs += _is_run_id(path.name)
+                    num_bytes += size
+        return num_runs, num_bytes
+
+    def size_bytes(self, run_id: str) -> int:
+        """Bytes of all files of a run."""
+        return staging.size_bytes(self._existing(self.root, run_id))
+
+    def _folder(self, path: Path) -> RunFolder:
+        return RunFolder(path, self._now, self._clock, self._lock)
+
+    def _existing(self, parent: Path, run_id: str) -> Path:
+        path = parent / check_run_id(run_id)
+        # A link would let a folder of the list stand for any place on the disk.
+        if parent.is_symlink() and parent != self.root or path.is_symlink() or not path.is_dir():
+            where = "in the trash" if parent.name == TRASH else f"in {parent}"
+            raise NotFound(f"There is no run {run_id} {where}. The list of runs shows what there is.")
+        return path
+
+    def _move(self, old: Path, new: Path) -> None:
+        with self._lock:
+            new.parent.mkdir(exist_ok=True)
+            if not self._take_name(old, new):
+                raise WrongState(f"{new} exists already, so run {new.name} cannot be moved there.", new.name)
+            files.sync_folder(old.parent)
+
+    def _take_name(self, old: Path, new: Path) -> bool:
+        """Rename a folder to a name that nobody has; False if somebody does.
+
+        A run's folder is never empty, and renaming onto a folder that is not empty fails: so of two processes that
+        try the same name, one gets it.
+        """
+        if os.path.lexists(new):
+            return False
+        try:
+            files.replace_path(old, new)
+        except OSError:
+            if os.path.lexists(new):
+                return False
+            raise
+        files.sync_folder(new.parent)
+        return True
+
+
+def _rows_in(root: Path) -> list[RunRow]:
+    rows = []
+    with suppress(OSError):
+        for path in sorted(root.iterdir(), key=lambda path: (_is_run_id(path.name), path.name), reverse=True):
+            try:
+                row = _row(path)
+            except OSError as error:
+                row = RunRow(path.name, None, f"{path} cannot be read: {error}.")
+            if row is not None:
+                rows.append(row)
+    return rows
+
+
+def _row(path: Path) -> RunRow | None:
+    name = path.name.encode("utf-8", "replace").decode()
+    is_folder = path.is_dir() and not path.is_symlink()
+    if not _is_run_id(path.name):
+        if path.name.startswith(".") or not is_folder or not os.path.lexists(path / RECORD):
+            return None
+        reason = f"The folder {ascii(name)} is not named like a run; rename it like 20261123-101500-k3f9 to use it."
+        return RunRow(name, None, reason)
+    if not is_folder:
+        return RunRow(name, None, f"{path} is a link or a file; a run is a folder.")
+    try:
+        record = read_record(path)
+    except DamagedRun as error:
+        return RunRow(name, None, str(error))
+    reason = newer_schema(record)
+    return RunRow(name, record, f"{path / RECORD} {reason}" if reason else None)
+
+
+def _is_run_id(name: str) -> bool:
+    try:
+        return check_run_id(name) == name
+    except BadRunId:
+        return False
