@@ -1,0 +1,32 @@
+"""What every test can rely on: one thread, no settings of the user's, lower layers tested before those above."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports torch: two test processes with two spinning threads each slow a small machine several times.
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+for _name in [name for name in os.environ if name.startswith(("LLM_TESTING_", "GRADIO_SERVER_"))]:
+    del os.environ[_name]
+
+ORDER = ("config", "store", "jobs", "hub", "data", "model", "train", "estimate", "service", "cli", "api", "ui")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The layer test first, then each layer after those it builds on, what needs a browser last."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        folder = item.path.relative_to(HERE).parts[0]
+        return item.get_closest_marker("browser") is not None, ORDER.index(folder) if folder in ORDER else -1
+
+    items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's cache; what was prepared once is shared by the tests of a session."""
+    shared = tmp_path_factory.getbasetemp() / "shared-cache"
+    monkeypatch.setenv("LLM_TESTING_CACHE", str(shared))
