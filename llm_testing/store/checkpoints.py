@@ -148,6 +148,7 @@ class Checkpoints:
         """Change what is known about a checkpoint, for instance that it is the best one now."""
         with self._lock:
             path = self.get(step).path
+            clear_leftovers(path)
             manifest = _read_manifest(path)
             files.write_json(path / MANIFEST, {**manifest, "facts": {**manifest["facts"], **facts}})
             return _info(step, path)
@@ -173,7 +174,7 @@ class Checkpoints:
         clear_leftovers(self.folder)
 
     def _check_room(self) -> None:
-        newest = max(self.list(), key=lambda info: info.step, default=None)
+        newest = self._newest_of(self.list(), verify=False)
         if newest is None:
             return
         free, needed = files.free_bytes(self.folder), int(newest.bytes * _ROOM)

@@ -60,7 +60,7 @@ def write_json(path: Path, value: dict) -> None:
 
 def write_with(path: Path, write: Callable[[BinaryIO], object]) -> Written:
     """Replace path in one step by what write(file) writes; the file it gets cannot seek."""
-    draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.draft")
+    draft = path.with_name(draft_name())
     try:
         written = write_new(draft, write)
         with disk_full_named(path, written.bytes):
@@ -71,6 +71,11 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> Written:
         raise
     sync_folder(path.parent)
     return written
+
+
+def draft_name() -> str:
+    """A hidden name for what is not whole yet; it tells whose it is, so that leftovers can be cleared."""
+    return f".new-{os.getpid()}-{uuid4().hex[:12]}"
 
 
 def write_new(path: Path, write: Callable[[BinaryIO], object]) -> Written:

@@ -91,6 +91,10 @@ class Journal:
                 # A failed write that could not be undone, or a second writer: look at the file again.
                 self._recover()
             line = line_of({"n": self._next_n, **clean})
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(
+                    f"A record of {len(line):,} bytes is more than the {MAX_LINE_BYTES:,} a line can have."
+                )
             files.append_whole(self._fd, self.path, self._end, line)
             self._end += len(line)
             self._next_n += 1

@@ -18,6 +18,7 @@ from llm_testing.errors import DamagedRun
 from llm_testing.store import files
 from llm_testing.store.checkpoints import Checkpoints
 from llm_testing.store.journal import Journal, JournalPage, JournalReader, last_row, read_journal
+from llm_testing.store.staging import clear_leftovers
 from llm_testing.store.times import utc_now, utc_text
 
 RECORD = "run.json"
@@ -26,9 +27,10 @@ JournalName = Literal["metrics", "samples", "events"]
 _JOURNALS = ("metrics", "samples", "events")
 
 _TEXT = {"run_id": "", "kind": "", "name": "", "notes": "", "state": ""}
-_TEXT_OR_NONE = ("created_at", "updated_at", "started_at", "completed_at", "error")
+_TEXT_OR_NONE = ("created_at", "updated_at", "started_at", "completed_at")
 _OBJECT = ("config", "environment", "data", "parameters", "summary")
 _OBJECT_OR_NONE = ("owner", "parent")
+_WORDS_OR_OBJECT_OR_NONE = ("error",)
 _COUNT_OR_NONE = ("estimated_bytes", "measured_peak_bytes")
 
 
@@ -42,6 +44,7 @@ def blank_record() -> dict:
         **{key: {} for key in _OBJECT},
         **dict.fromkeys(_OBJECT_OR_NONE),
         **dict.fromkeys(_COUNT_OR_NONE),
+        **dict.fromkeys(_WORDS_OR_OBJECT_OR_NONE),
     }
 
 
@@ -93,6 +96,7 @@ class RunFolder:
                 raise DamagedRun(f"{self.path / RECORD} {reason}")
             record = {**record, **changes, "updated_at": utc_text(self._now())}
             check_record(record, self.path / RECORD)
+            clear_leftovers(self.path)
             files.write_json(self.path / RECORD, record)
             return record
 
@@ -155,6 +159,7 @@ def check_record(record: dict, path: Path) -> None:
     _expect(record, path, _TEXT_OR_NONE, str | None, "text or null")
     _expect(record, path, _OBJECT, dict, "an object")
     _expect(record, path, _OBJECT_OR_NONE, dict | None, "an object or null")
+    _expect(record, path, _WORDS_OR_OBJECT_OR_NONE, str | dict | None, "text, an object or null")
     _expect(record, path, _COUNT_OR_NONE, int | None, "a whole number or null")
     tags = record["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psutil
 
-from llm_testing.store.files import make_folder, replace_path, sync_folder
+from llm_testing.store.files import draft_name, make_folder, replace_path, sync_folder
 
 _LEFTOVER = re.compile(r"\.(?:new|gone)-([0-9]{1,10})-[0-9a-f]{12}")
 _CLOCK_SLACK_S = 2.0
@@ -20,13 +20,13 @@ _CLOCK_SLACK_S = 2.0
 
 def new_staging(folder: Path) -> Path:
     """Make a hidden folder inside folder, named after this process."""
-    path = folder / f".new-{os.getpid()}-{uuid4().hex[:12]}"
+    path = folder / draft_name()
     make_folder(path)
     return path
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what processes that are gone were building or removing."""
+    """Remove the files and folders that processes which are gone were building or removing."""
     for entry in list(folder.iterdir()):
         match = _LEFTOVER.fullmatch(entry.name)
         if match and not _maker_lives(int(match[1]), entry):
