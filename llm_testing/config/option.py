@@ -6,7 +6,7 @@ An option is a field of an `Options` model: its type and range are pydantic's, i
 
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -47,7 +47,7 @@ class Option:
 
     Args:
         kind: "int", "float", "bool", "choice", "text" or "texts" (several texts).
-        minimum, maximum: inclusive bounds, or None.
+        minimum, maximum: inclusive bounds of a number, or of how many characters or texts there are; or None.
         nullable: None is a value of its own ("choose for me").
     """
 
@@ -79,8 +79,16 @@ class Option:
             elif self.minimum is not None:
                 words += f" of at least {number_in_words(self.minimum)}"
         else:
-            words = "text" if self.kind == "text" else "a list of texts"
+            words = _lengths("text", "characters", self) if self.kind == "text" else _lengths("a list", "texts", self)
         return words + (", or nothing" if self.nullable else "")
+
+
+def _lengths(words: str, unit: str, option: Option) -> str:
+    """ "text" -> "text of 1 to 80 characters"."""
+    if option.maximum is None:
+        return words
+    least = f"{number_in_words(option.minimum)} to" if option.minimum else "at most"
+    return f"{words} of {least} {number_in_words(option.maximum)} {unit}"
 
 
 def number_in_words(value: float) -> str:
@@ -143,15 +151,20 @@ def _read(name: str, field: Any) -> Option:
         kind = "texts"
     else:
         kind = {int: "int", float: "float", bool: "bool", str: "text"}[annotation]
-    bounds = [m for m in field.metadata if isinstance(m, annotated_types.Ge | annotated_types.Le)]
     return Option(
         name=name,
         kind=kind,
         default=field.default,
         choices=choices,
-        minimum=next((b.ge for b in bounds if isinstance(b, annotated_types.Ge)), None),
-        maximum=next((b.le for b in bounds if isinstance(b, annotated_types.Le)), None),
+        minimum=_bound(field, annotated_types.Ge, annotated_types.MinLen),
+        maximum=_bound(field, annotated_types.Le, annotated_types.MaxLen),
         nullable=nullable,
         help=" ".join((field.description or "").split()),
         show=next(m for m in field.metadata if isinstance(m, Show)),
     )
+
+
+def _bound(field: Any, *kinds: type) -> float | None:
+    """The inclusive bound that one of the kinds of metadata declares, if any."""
+    # Each of annotated_types' bounds is a dataclass of one field: Ge(ge=1), MaxLen(max_length=80).
+    return next((next(iter(asdict(m).values())) for m in field.metadata if isinstance(m, kinds)), None)

@@ -46,14 +46,32 @@ def _recommended(machine: Machine) -> dict[str, Any]:
     precision = "bf16" if machine.fast_bf16 else "fp32"
     values = {**_AT_HAND, "attention_impl": "sdpa", "precision": precision, "tie_embeddings": True, "dropout": 0.0}
     if machine.device == "cpu":
-        values |= {"config_name": "custom", "n_layer": 4, "n_head": 4, "n_embd": 256, "context_length": 128,
-                   "vocab_size": 4096, "batch_size": 8, "learning_rate": 2e-3, "warmup_steps": 50, "beta2": 0.99,
-                   "epochs": 3}
+        values |= {
+            "config_name": "custom",
+            "n_layer": 4,
+            "n_head": 4,
+            "n_embd": 256,
+            "context_length": 128,
+            "vocab_size": 4096,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "warmup_steps": 50,
+            "beta2": 0.99,
+            "epochs": 3,
+        }
         return values
     large = machine.device_memory_bytes >= 7 * GIB
-    values |= {"config_name": "small" if large else "nano", "vocab_size": 4096, "context_length": 512 if large else 256,
-               "batch_size": 32 if large else 16, "learning_rate": 1e-3, "warmup_steps": 100, "beta2": 0.99,
-               "dropout": 0.1, "epochs": 20}
+    values |= {
+        "config_name": "small" if large else "nano",
+        "vocab_size": 4096,
+        "context_length": 512 if large else 256,
+        "batch_size": 32 if large else 16,
+        "learning_rate": 1e-3,
+        "warmup_steps": 100,
+        "beta2": 0.99,
+        "dropout": 0.1,
+        "epochs": 20,
+    }
     return values
 
 
@@ -62,16 +80,42 @@ def _learning(machine: Machine) -> dict[str, Any]:
 
 
 def _fast(machine: Machine) -> dict[str, Any]:
-    return {**_AT_HAND, "vocab_size": 1024, "config_name": "custom", "n_layer": 2, "n_head": 4, "n_embd": 128,
-            "context_length": 64, "attention_impl": "sdpa", "tie_embeddings": True, "dropout": 0.0, "batch_size": 16,
-            "learning_rate": 3e-3, "warmup_steps": 20, "beta2": 0.99, "max_steps": 500,
-            "precision": "bf16" if machine.fast_bf16 else "fp32"}
+    return {
+        **_AT_HAND,
+        "vocab_size": 1024,
+        "config_name": "custom",
+        "n_layer": 2,
+        "n_head": 4,
+        "n_embd": 128,
+        "context_length": 64,
+        "attention_impl": "sdpa",
+        "tie_embeddings": True,
+        "dropout": 0.0,
+        "batch_size": 16,
+        "learning_rate": 3e-3,
+        "warmup_steps": 20,
+        "beta2": 0.99,
+        "max_steps": 500,
+        "precision": "bf16" if machine.fast_bf16 else "fp32",
+    }
 
 
 def _sixteen_gb(machine: Machine) -> dict[str, Any]:
-    return {**_AT_HAND, "vocab_size": 16_384, "config_name": "medium", "attention_impl": "sdpa", "precision": "bf16",
-            "tie_embeddings": True, "batch_size": 8, "grad_accum_steps": 4, "learning_rate": 6e-4, "beta2": 0.95,
-            "warmup_steps": 200, "dropout": 0.1, "epochs": 10}
+    return {
+        **_AT_HAND,
+        "vocab_size": 16_384,
+        "config_name": "medium",
+        "attention_impl": "sdpa",
+        "precision": "bf16",
+        "tie_embeddings": True,
+        "batch_size": 8,
+        "grad_accum_steps": 4,
+        "learning_rate": 6e-4,
+        "beta2": 0.95,
+        "warmup_steps": 200,
+        "dropout": 0.1,
+        "epochs": 10,
+    }
 
 
 PRESETS = {

@@ -32,7 +32,9 @@ class PretrainConfig(Options):
     """Text to validate on; left empty, the last tenth of the corpus is held out."""
     tokenizer: Annotated[Literal["bpe", "char", "gpt2"], Show("Tokenizer", "Data", level="basic")] = "gpt2"
     """How text becomes tokens: bpe is trained on your corpus, char is one token a character, gpt2 is a download."""
-    vocab_size: Annotated[int, Field(ge=300, le=65_536), Show("Vocabulary", "Data", unit="tokens", level="basic")] = 4096
+    vocab_size: Annotated[int, Field(ge=300, le=65_536), Show("Vocabulary", "Data", unit="tokens", level="basic")] = (
+        4096
+    )
     """How many tokens bpe learns; a larger vocabulary shortens the text but costs weights and logits."""
 
     config_name: Annotated[
@@ -62,13 +64,19 @@ class PretrainConfig(Options):
     ] = "auto"
     """Force one of the kernels behind sdpa attention; one that cannot run here is refused."""
 
-    epochs: Annotated[int, Field(ge=1, le=10_000), Show("Epochs", "Training", unit="passes", level="basic", resume="change")] = 10
+    epochs: Annotated[
+        int, Field(ge=1, le=10_000), Show("Epochs", "Training", unit="passes", level="basic", resume="change")
+    ] = 10
     """How often the training text is read; max_steps wins where it is given."""
     max_steps: Annotated[
-        int | None, Field(ge=1, le=100_000_000), Show("Steps at most", "Training", unit="steps", level="basic", resume="change")
+        int | None,
+        Field(ge=1, le=100_000_000),
+        Show("Steps at most", "Training", unit="steps", level="basic", resume="change"),
     ] = None
     """Length of the run in optimizer steps, instead of epochs."""
-    batch_size: Annotated[int, Field(ge=1, le=4096), Show("Batch size", "Training", unit="sequences", level="basic")] = 4
+    batch_size: Annotated[
+        int, Field(ge=1, le=4096), Show("Batch size", "Training", unit="sequences", level="basic")
+    ] = 4
     """Sequences computed at once; larger is steadier and faster a token, and costs activation memory."""
     grad_accum_steps: Annotated[
         int, Field(ge=1, le=4096), Show("Gradient accumulation", "Training", unit="micro-batches", level="basic")
@@ -80,7 +88,9 @@ class PretrainConfig(Options):
     """Steps over which the learning rate rises from zero."""
     lr_schedule: Annotated[Literal["cosine", "linear", "constant"], Show("Schedule", "Training")] = "cosine"
     """How the learning rate falls after the warm-up."""
-    min_lr_ratio: Annotated[float, Field(ge=0, le=1), Show("Final learning rate", "Training", unit="share of the peak")] = 0.1
+    min_lr_ratio: Annotated[
+        float, Field(ge=0, le=1), Show("Final learning rate", "Training", unit="share of the peak")
+    ] = 0.1
     """Where the schedule ends, as a share of the peak."""
     optimizer: Annotated[Literal["adamw", "adamw_8bit", "paged_adamw_8bit"], Show("Optimizer", "Training")] = "adamw"
     """adamw keeps two numbers a weight; the 8-bit ones keep a quarter of that on a GPU, and are far slower on a CPU."""
@@ -148,7 +158,7 @@ class PretrainConfig(Options):
     ] = "auto"
     """Where to train; auto takes the first GPU, else the CPU."""
     threads: Annotated[int | None, Field(ge=1, le=1024), Show("CPU threads", "Machine", unit="threads")] = None
-    """Cores to compute on; left empty all that this process may use, the page leaving one free where there are more than two."""
+    """Cores to compute on; left empty all that this process may use, the page leaving one free of more than two."""
     tf32: Annotated[bool, Show("TF32", "Machine")] = False
     """Let NVIDIA cards round fp32 products to 19 bits: faster, slightly less exact."""
 
@@ -158,18 +168,31 @@ class PretrainConfig(Options):
         custom = {"n_layer": self.n_layer, "n_head": self.n_head, "n_embd": self.n_embd}
         if self.config_name != "custom":
             found += [
-                Problem(name, f"{name} belongs to a custom model, but config_name is {self.config_name}. "
-                        f"Set config_name to custom, or leave {name} out.")
+                Problem(
+                    name,
+                    f"{name} belongs to a custom model, but config_name is {self.config_name}. "
+                    f"Set config_name to custom, or leave {name} out.",
+                )
                 for name, value in custom.items()
                 if value is not None
             ]
         elif width % heads:
             fits = [h for h in range(1, heads + 8) if width % h == 0 and h <= width]
-            found.append(Problem("n_head", f"Heads must divide the width {width}; received {heads}. "
-                                 f"{', '.join(map(str, fits[-4:]))} would do."))
+            found.append(
+                Problem(
+                    "n_head",
+                    f"Heads must divide the width {width}; received {heads}. "
+                    f"{', '.join(map(str, fits[-4:]))} would do.",
+                )
+            )
         if self.sdpa_kernel != "auto" and self.attention_impl == "manual":
-            found.append(Problem("sdpa_kernel", f"An SDPA kernel only works with attention_impl sdpa; received "
-                                 f"{self.sdpa_kernel} with manual. Choose sdpa, or leave the kernel at auto."))
+            found.append(
+                Problem(
+                    "sdpa_kernel",
+                    f"An SDPA kernel only works with attention_impl sdpa; received "
+                    f"{self.sdpa_kernel} with manual. Choose sdpa, or leave the kernel at auto.",
+                )
+            )
         return found
 
     def width_and_heads(self) -> tuple[int, int]:

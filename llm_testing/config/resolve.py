@@ -92,12 +92,18 @@ def tokens_after(step: int, windows_per_epoch: int, effective_batch: int, window
 def _warnings(config: PretrainConfig, facts: DataFacts, window: int, context: int, total: int) -> list[str]:
     found = list(facts.warnings)
     if window < context:
-        found.append(f"The training text has {facts.train_tokens:,} tokens, fewer than the context of {context:,}; "
-                     f"it is read as one window of {window:,}.")
+        found.append(
+            f"The training text has {facts.train_tokens:,} tokens, fewer than the context of {context:,}; "
+            f"it is read as one window of {window:,}."
+        )
     if facts.val_tokens - 1 < context:
-        found.append(f"The validation text has {facts.val_tokens:,} tokens, fewer than the context of {context:,}; "
-                     f"it is read as one window of {facts.val_tokens - 1:,}.")
+        found.append(
+            f"The validation text has {facts.val_tokens:,} tokens, fewer than the context of {context:,}; "
+            f"it is read as one window of {facts.val_tokens - 1:,}."
+        )
     if config.warmup_steps >= total:
-        found.append(f"The warm-up of {config.warmup_steps:,} steps is as long as the whole run of {total:,}; "
-                     "the learning rate never reaches its peak.")
+        found.append(
+            f"The warm-up of {config.warmup_steps:,} steps is as long as the whole run of {total:,}; "
+            "the learning rate never reaches its peak."
+        )
     return found

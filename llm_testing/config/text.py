@@ -32,8 +32,9 @@ def parse_text(option: Option, text: str | list[str]) -> Any:
     try:
         return _parsed(option, text)
     except ValueError:
-        raise ConfigError([Problem(option.name, f"{option.show.title} takes {option.accepts()}; "
-                                   f"received {shown(text)}.")]) from None
+        raise ConfigError(
+            [Problem(option.name, f"{option.show.title} takes {option.accepts()}; received {shown(text)}.")]
+        ) from None
 
 
 def _parsed(option: Option, text: str) -> Any:
@@ -95,6 +96,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigError([Problem("config", f"The file {path} is not YAML or JSON: {reason}.")]) from None
     values = {} if values is None else values
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise ConfigError([Problem("config", f"The file {path} holds {type(values).__name__}, "
-                                   "but takes option names and values.")])
+        raise ConfigError(
+            [Problem("config", f"The file {path} holds {type(values).__name__}, but takes option names and values.")]
+        )
     return {name.replace("-", "_"): value for name, value in values.items()}
