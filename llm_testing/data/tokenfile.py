@@ -1,7 +1,7 @@
 """Token ids on disk: one flat array that is memory-mapped, and where its documents start."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -106,7 +106,8 @@ def tokenise(
 def _encoded(pieces: Iterable[Piece], tokenizer: Tokenizer, pace: Pace) -> Iterator[tuple[Piece, np.ndarray]]:
     """Each piece with its ids, computed in batches of a size that keeps the pace."""
     batch_chars = _MIN_BATCH_CHARS
-    for batch, num_chars in _batched(pieces, lambda: batch_chars):
+    left = iter(pieces)
+    while batch := _next_batch(left, batch_chars):
         started_s = time.monotonic()
         encoded = tokenizer.encode_pieces([piece.text for piece in batch])
         took_s = time.monotonic() - started_s
@@ -115,17 +116,15 @@ def _encoded(pieces: Iterable[Piece], tokenizer: Tokenizer, pace: Pace) -> Itera
         elif took_s > _LONG_S:
             batch_chars = max(batch_chars // 2, _MIN_BATCH_CHARS)
         yield from zip(batch, encoded, strict=True)
-        pace.add(num_chars)
+        pace.add(sum(len(piece.text) for piece in batch))
 
 
-def _batched(pieces: Iterable[Piece], batch_chars: Callable[[], int]) -> Iterator[tuple[list[Piece], int]]:
+def _next_batch(pieces: Iterator[Piece], batch_chars: int) -> list[Piece]:
     batch: list[Piece] = []
     num_chars = 0
     for piece in pieces:
         batch.append(piece)
         num_chars += len(piece.text)
-        if num_chars >= batch_chars():
-            yield batch, num_chars
-            batch, num_chars = [], 0
-    if batch:
-        yield batch, num_chars
+        if num_chars >= batch_chars:
+            break
+    return batch

@@ -1,14 +1,33 @@
-"""A text dataset of the Hugging Face Hub as one JSON lines file; no code of the dataset is ever run."""
+"""A text dataset of the Hugging Face Hub as one JSON lines file; no code of the dataset is ever run.
 
+Rows are streamed, so nothing is on disk twice and a stop is heard between rows. The commit is pinned and the place is
+noted now and then, so that a stopped download goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import httpx
+
+from llm_testing.errors import DamagedRun, DataError, DownloadError
+from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
+from llm_testing.store.files import disk_full_named, read_json, write_json
+
+PROBE_S = 2.0
+NOTE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What came."""
+    """What came; url names the commit."""
 
     url: str
     sha256: str
@@ -19,5 +38,162 @@ class Rows:
 def fetch_text_dataset(
     repo: str, config: str | None, split: str, column: str, to: Path, report: Report, check: Check
 ) -> Rows:
-    """Write column of a split as {"text": ...} lines into the file `to`."""
-    raise NotImplementedError
+    """Write one column of a split as lines {"text": ...} into the file `to`; rows without text are left out.
+
+    Args:
+        repo: owner/name.
+        config: None for the only or default one.
+        to: replaced in one step once everything is there.
+
+    Raises:
+        DownloadError: the Hub is not reachable, or has no such dataset, configuration or split, or wants terms accepted.
+        DataError: there is no such column, or it holds no text.
+        NotEnoughDisk, Cancelled.
+    """
+    name = f"{repo}@{split}"
+    check()
+    endpoint = require_hub(name)
+    commit = _commit(repo)
+    rows, total = _open(repo, config, split, commit)
+    place = _Place(to, [endpoint, repo, config, split, column, commit])
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_named(to):
+        place.go_back(rows)
+        pace = Pace(report, check, f"downloading {name}", total, "documents")
+        pace.add(place.num_rows)
+        with place.part.open("ab") as file:
+            _copy(rows, column, name, file, place, pace)
+            file.flush()
+            os.fsync(file.fileno())
+        pace.finish()
+        with place.part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.replace(place.part, to)
+        place.forget()
+    return Rows(f"hf:{repo}@{commit}", digest, to.stat().st_size, pace.done)
+
+
+def require_hub(name: str) -> str:
+    """The address of the Hub, after a quick look whether it answers: its own client tries for 23 seconds.
+
+    Raises:
+        DownloadError: it does not answer, or HF_HUB_OFFLINE forbids to ask.
+    """
+    # Reads HF_ENDPOINT and HF_HUB_OFFLINE when it is imported.
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    if constants.HF_HUB_OFFLINE:
+        raise DownloadError(f"{name} cannot be downloaded while HF_HUB_OFFLINE is set. Unset it to use the Hub.")
+    try:
+        httpx.head(constants.ENDPOINT, timeout=PROBE_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DownloadError(
+            f"The Hub at {constants.ENDPOINT} could not be reached for {name} ({error or type(error).__name__})."
+        ) from error
+    return constants.ENDPOINT
+
+
+def _commit(repo: str) -> str:
+    from huggingface_hub import HfApi, errors  # noqa: PLC0415  (reads its environment when it is imported)
+
+    try:
+        return HfApi().dataset_info(repo, timeout=15).sha
+    except errors.GatedRepoError as error:
+        raise DownloadError(_gated(repo)) from error
+    except errors.RepositoryNotFoundError as error:
+        raise DownloadError(
+            f"There is no dataset {repo} on the Hub, or it is private. Check owner and name; for a private one set "
+            "HF_TOKEN."
+        ) from error
+    except errors.HFValidationError as error:
+        raise DownloadError(f"{repo!r} cannot be the name of a Hub dataset. The form is owner/name.") from error
+    except (errors.HfHubHTTPError, OSError) as error:
+        raise DownloadError(f"The Hub did not answer for {repo}: {_first_line(error)}.") from error
+
+
+def _open(repo: str, config: str | None, split: str, commit: str) -> tuple[Iterable[dict], int | None]:
+    """The rows of a split, and how many there are where the dataset says so."""
+    import datasets  # noqa: PLC0415  (2 s to import)
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        rows = datasets.load_dataset(repo, config, split=split, revision=commit, streaming=True)
+    except (errors.GatedRepoError, datasets.exceptions.DatasetNotFoundError) as error:
+        raise DownloadError(_gated(repo)) from error
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        # No such configuration or split (the text lists those there are), no data files, or a dataset that is a script.
+        raise DownloadError(f"The dataset {repo} cannot be read: {_first_line(error)}") from error
+    known = (rows.info.splits or {}).get(split)
+    return rows, (known.num_examples or None) if known else None
+
+
+def _copy(rows: Iterable[dict], column: str, name: str, file: BinaryIO, place: "_Place", pace: Pace) -> None:
+    import pyarrow  # noqa: PLC0415  (comes with datasets)
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        for row in rows:
+            text = _text_of(row, column, name)
+            if text.strip():
+                file.write(json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            pace.add(1)
+            place.note(rows, pace.done, file)
+    except (errors.HfHubHTTPError, ConnectionError, TimeoutError, ValueError, pyarrow.ArrowException) as error:
+        raise DownloadError(
+            f"The download of {name} broke off after {pace.done:,} rows: {_first_line(error)}. Start it again to go on."
+        ) from error
+    if pace.done == 0:
+        raise DataError(f"{name} has no rows.")
+
+
+def _text_of(row: dict, column: str, name: str) -> str:
+    if column not in row:
+        raise DataError(f"{name} has no column {column!r}; its columns are {', '.join(map(repr, row))}.")
+    text = row[column]
+    if text is not None and not isinstance(text, str):
+        raise DataError(f"Column {column!r} of {name} holds {type(text).__name__}, not text. Choose a column of text.")
+    return text or ""
+
+
+class _Place:
+    """How far a download has come: bytes of the part, rows, and the dataset's own mark of the place."""
+
+    def __init__(self, to: Path, identity: list):
+        self.part = to.with_name(to.name + ".part")
+        self.num_rows = 0
+        self._note = to.with_name(to.name + ".part.json")
+        self._identity = identity
+        self._noted_s = time.monotonic()
+
+    def go_back(self, rows: object) -> None:
+        """Continue at the noted place of the same commit, or begin."""
+        num_bytes = 0
+        with suppress(DamagedRun, KeyError, TypeError, OSError):
+            note = read_json(self._note)
+            if note["identity"] == self._identity and self.part.stat().st_size >= note["bytes"]:
+                rows.load_state_dict(note["state"])
+                num_bytes, self.num_rows = note["bytes"], note["rows"]
+        with self.part.open("ab") as file:
+            file.truncate(num_bytes)
+
+    def note(self, rows: object, num_rows: int, file: BinaryIO) -> None:
+        if time.monotonic() - self._noted_s < NOTE_EVERY_S:
+            return
+        self._noted_s = time.monotonic()
+        file.flush()
+        state = {"bytes": file.tell(), "rows": num_rows, "state": rows.state_dict()}
+        write_json(self._note, {"identity": self._identity, **state})
+
+    def forget(self) -> None:
+        self._note.unlink(missing_ok=True)
+
+
+def _gated(repo: str) -> str:
+    return (
+        f"The dataset {repo} asks to accept its terms or to log in. Accept them on its page of the Hub and set HF_TOKEN "
+        "to a token that may read it."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

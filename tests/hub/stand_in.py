@@ -1,0 +1,185 @@
+"""Web servers on 127.0.0.1 for tests: one with plain files and faults, one that answers as the Hub does for datasets."""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+@dataclass
+class Answer:
+    """What a request is answered; cut_after sends that many bytes of the body and breaks the connection."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    send_length: bool = True
+
+
+class Server:
+    """Answers by `answer(method, path, query, headers)`, and keeps a log of (method, path, Range header)."""
+
+    def __init__(self):
+        self.log: list[tuple[str, str, str | None]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class FileServer(Server):
+    """Serves `files` by path with ETag and Range; `next_answers` of a path are given first, once each."""
+
+    def __init__(self, files: dict[str, bytes] | None = None):
+        self.files = files or {}
+        self.next_answers: dict[str, list[Answer]] = {}
+        self.cuts: dict[str, list[int]] = {}
+        self.send_etag = True
+        self.send_length = True
+        super().__init__()
+
+    def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
+        if self.next_answers.get(path):
+            return self.next_answers[path].pop(0)
+        if path not in self.files:
+            return Answer(b"not here", 404)
+        answer = ranged(self.files[path], headers, self.send_etag)
+        answer.send_length = self.send_length
+        if self.cuts.get(path):
+            answer.cut_after = self.cuts[path].pop(0)
+        return answer
+
+
+class HubServer(Server):
+    """Serves root/<owner>/<name>/<files> as datasets of the Hub; `gated` names those that ask for terms."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.gated: set[str] = set()
+        super().__init__()
+
+    def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
+        if found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._file(found[1], found[3], headers)
+        if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+?)(?:/(revision|tree)/([^/]+)(?:/(.*))?)?", path):
+            return self._facts(found[1], found[2], found[4], query)
+        return _json({"error": "Not Found"}, 404)
+
+    def commit(self, repo: str) -> str:
+        files = sorted(file for file in (self.root / repo).rglob("*") if file.is_file())
+        return hashlib.sha1(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+    def _missing(self, repo: str) -> Answer | None:
+        if repo in self.gated:
+            return _json({"error": "gated"}, 403, {"X-Error-Code": "GatedRepo"})
+        if not (self.root / repo).is_dir():
+            return _json({"error": "RepoNotFound"}, 404, {"X-Error-Code": "RepoNotFound"})
+        return None
+
+    def _file(self, repo: str, name: str, headers: dict) -> Answer:
+        if missing := self._missing(repo):
+            return missing
+        commit = {"X-Repo-Commit": self.commit(repo)}
+        path = self.root / repo / name
+        if not path.is_file():
+            return _json({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound", **commit})
+        answer = ranged(path.read_bytes(), headers)
+        answer.headers |= commit
+        return answer
+
+    def _facts(self, repo: str, verb: str | None, inside: str | None, query: dict) -> Answer:
+        if missing := self._missing(repo):
+            return missing
+        root = self.root / repo
+        if verb == "tree":
+            folder = root / (inside or "")
+            if not folder.is_dir():
+                return _json({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound"})
+            deep = query.get("recursive", ["false"])[0].lower() in ("true", "1")
+            return _json([_entry(root, path) for path in sorted(folder.rglob("*") if deep else folder.iterdir())])
+        files = [{"rfilename": file.relative_to(root).as_posix()} for file in sorted(root.rglob("*")) if file.is_file()]
+        facts = {"id": repo, "sha": self.commit(repo), "private": False, "gated": False, "siblings": files, "tags": []}
+        return _json(facts)
+
+
+def ranged(body: bytes, headers: dict, etag: bool = True) -> Answer:
+    """A file, or the part of it that was asked for if the asker's copy is of the same file."""
+    tag = f'"{hashlib.sha1(body).hexdigest()}"'
+    sent = {"Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"} | ({"ETag": tag} if etag else {})
+    found = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+    if not found or headers.get("if-range", tag) != tag:
+        return Answer(body, 200, sent)
+    first, last = int(found[1]), int(found[2] or len(body) - 1)
+    if first >= len(body):
+        return Answer(b"", 416, {"Content-Range": f"bytes */{len(body)}"})
+    part = body[first : last + 1]
+    return Answer(part, 206, sent | {"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(body)}"})
+
+
+def _json(value: object, status: int = 200, headers: dict | None = None) -> Answer:
+    return Answer(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+
+
+def _entry(root: Path, path: Path) -> dict:
+    kind, size = ("directory", 0) if path.is_dir() else ("file", path.stat().st_size)
+    oid = hashlib.sha1(b"" if path.is_dir() else path.read_bytes()).hexdigest()
+    return {"type": kind, "oid": oid, "size": size, "path": path.relative_to(root).as_posix()}
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.log.append((self.command, parts.path, headers.get("range")))
+            answer = server.answer(self.command, unquote(parts.path), parse_qs(parts.query), headers)
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.send_length:
+                self.send_header("Content-Length", str(len(answer.body)))
+            else:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            if answer.cut_after is not None:
+                self.close_connection = True
+            try:
+                self.wfile.write(answer.body if answer.cut_after is None else answer.body[: answer.cut_after])
+            except OSError:
+                self.close_connection = True  # the client stopped, as some tests want it to
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
