@@ -48,8 +48,7 @@ class TrainWindows:
         self._enter(epoch)
         windows = self._order[position * self._per_step : (position + 1) * self._per_step]
         return [
-            self._batch(windows[first : first + self._batch_size])
-            for first in range(0, len(windows), self._batch_size)
+            self._batch(windows[first : first + self._batch_size]) for first in range(0, len(windows), self._batch_size)
         ]
 
     def _enter(self, epoch: int) -> None:

@@ -112,9 +112,7 @@ class GPT(nn.Module):
         self.shape, self.dropout, self.gradient_checkpointing = shape, dropout, gradient_checkpointing
         self.token_embedding = nn.Embedding(shape.vocab_size, shape.n_embd)
         self.position_embedding = nn.Embedding(shape.context_length, shape.n_embd)
-        self.blocks = nn.ModuleList(
-            Block(shape, dropout, attention_impl, sdpa_kernel) for _ in range(shape.n_layer)
-        )
+        self.blocks = nn.ModuleList(Block(shape, dropout, attention_impl, sdpa_kernel) for _ in range(shape.n_layer))
         self.norm = nn.LayerNorm(shape.n_embd)
         self.head = nn.Linear(shape.n_embd, shape.vocab_size, bias=False)
         if shape.tie_embeddings:

@@ -1,4 +1,4 @@
-"""A GPT's weights as safetensors: shared ones are written once, and only what is missing for that reason may be missing."""
+"""A GPT's weights as safetensors: shared ones are written once, and nothing else may be missing when they are read."""
 
 from pathlib import Path
 from typing import BinaryIO

@@ -17,14 +17,14 @@ from llm_testing.data.windows import TrainWindows, ValWindows
 from llm_testing.errors import Cancelled
 from llm_testing.jobs.progress import Progress, Report
 from llm_testing.model.gpt import GPT
-from llm_testing.train.events import Event, Logged, Paused, Resumed
+from llm_testing.model.weights import write_weights
 from llm_testing.train.evaluate import Validation, validate
+from llm_testing.train.events import Event, Logged, Paused, Resumed
 from llm_testing.train.pace import Pace, peak_bytes
 from llm_testing.train.sampling import Sampler
 from llm_testing.train.schedule import lr_at
 from llm_testing.train.state import Snapshot, Standing, write_state
 from llm_testing.train.step import TrainingStep, autocast, loss_sum
-from llm_testing.model.weights import write_weights
 
 ROLLING_S = 600.0
 """Seconds between rolling resume points."""
@@ -41,7 +41,7 @@ class Commands(Protocol):
     def check(self) -> None: ...
     def wait_while_paused(self, on_idle: Callable[[], None]) -> None: ...
     def take_save(self) -> bool: ...
-    def take_orders(self) -> list[Callable[[], None]]: ...
+    def take_orders(self) -> list[Callable[["TrainingRun"], None]]: ...
 
 
 @dataclass
@@ -100,6 +100,13 @@ class TrainingRun:
             self._save("rolling")
         return "stopped"
 
+    def sample(self, prompt: str) -> str:
+        """Continue a prompt with the live model, as an order between steps; it is told like any other sample."""
+        sampler = replace(self.sampler, prompts=(prompt,))
+        (sampled,) = sampler.sample(self.model, self.standing.step, self.commands.check)
+        self.emit(sampled)
+        return sampled.text
+
     def _ended(self) -> bool:
         return self.standing.ended_early or self.standing.step >= self.total_steps
 
@@ -127,8 +134,11 @@ class TrainingRun:
         step = self.standing.step
         last = step >= self.total_steps
         due = {"val": last or step % self.val_every == 0}
-        due["sample"] = due["val"] if self.config.sample_every is None else (
-            self.config.sample_every > 0 and step % self.config.sample_every == 0)
+        due["sample"] = (
+            due["val"]
+            if self.config.sample_every is None
+            else (self.config.sample_every > 0 and step % self.config.sample_every == 0)
+        )
         gain = False
         if due["val"] or step % self.log_every == 0:
             gain = self._look(due["val"], last)
@@ -196,24 +206,26 @@ class TrainingRun:
         standing.elapsed_s = self.pace.elapsed_s()
         self._loss_sum.zero_()
         standing.loss_sum, standing.loss_count = 0.0, 0
-        self.emit(Logged(
-            step=step,
-            epoch=self.train.epoch_of(step),
-            train_loss=train_loss,
-            val_loss=validation.loss_nats if validation else None,
-            val_bits_per_byte=validation.bits_per_byte if validation else None,
-            final_val_loss=final.loss_nats if final else None,
-            final_val_bits_per_byte=final.bits_per_byte if final else None,
-            final_val_tokens=final.num_tokens if final else None,
-            lr=lr_at(step, self.total_steps, self.config) if step else None,
-            grad_norm=grad_norm,
-            tokens_seen=standing.tokens_seen,
-            tokens_per_s=tokens_per_s,
-            elapsed_s=standing.elapsed_s,
-            step_s=step_s,
-            peak_bytes=peak_bytes(self.device),
-            skipped_steps=skipped,
-        ))
+        self.emit(
+            Logged(
+                step=step,
+                epoch=self.train.epoch_of(step),
+                train_loss=train_loss,
+                val_loss=validation.loss_nats if validation else None,
+                val_bits_per_byte=validation.bits_per_byte if validation else None,
+                final_val_loss=final.loss_nats if final else None,
+                final_val_bits_per_byte=final.bits_per_byte if final else None,
+                final_val_tokens=final.num_tokens if final else None,
+                lr=lr_at(step, self.total_steps, self.config) if step else None,
+                grad_norm=grad_norm,
+                tokens_seen=standing.tokens_seen,
+                tokens_per_s=tokens_per_s,
+                elapsed_s=standing.elapsed_s,
+                step_s=step_s,
+                peak_bytes=peak_bytes(self.device),
+                skipped_steps=skipped,
+            )
+        )
         self.report(Progress("training", step, self.total_steps, "steps"))
 
     @torch.no_grad()
@@ -244,7 +256,7 @@ class TrainingRun:
 
     def _serve(self) -> None:
         for order in self.commands.take_orders():
-            order()
+            order(self)
         if self.commands.take_save():
             self._save("rolling")
 

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step and the length of the run, so that resume and extend need no state."""
+"""The learning rate as a pure function of step and length of the run, so that resume and extend need no state."""
 
 import math
 

@@ -83,7 +83,9 @@ def read_state(path: Path) -> dict:
         reason = str(error).splitlines()[0]
         raise DamagedRun(f"The state in {path.parent.name} cannot be read: {reason}.") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise DamagedRun(f"The state in {path.parent.name} has another format than {FORMAT}, written by another version.")
+        raise DamagedRun(
+            f"The state in {path.parent.name} has another format than {FORMAT}, written by another version."
+        )
     return state
 
 

@@ -39,7 +39,9 @@ class TrainingStep:
     step is logged. Only the 8-bit optimizers, which cannot skip an update there, are asked each time.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: PretrainConfig, device: torch.device):
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, config: PretrainConfig, device: torch.device
+    ):
         self.model, self.optimizer, self.device = model, optimizer, device
         self._precision, self._clip, self._seed = config.precision, config.grad_clip, config.seed
         self._draws = config.dropout > 0
@@ -104,11 +106,13 @@ class TrainingStep:
             if in_a_row >= MAX_SKIPS_IN_A_ROW:
                 raise TrainingDiverged(
                     f"{in_a_row} updates in a row overflowed fp16, the last at step {step}; the weights were not "
-                    "touched by them. Use bf16 or fp32, or a smaller learning_rate.")
+                    "touched by them. Use bf16 or fp32, or a smaller learning_rate."
+                )
         elif skipped:
             raise TrainingDiverged(
                 f"The loss or gradient is not a finite number at step {step}; the weights were not touched by it. "
-                "Go on from the last checkpoint with a smaller learning_rate, more warmup_steps, or precision fp32.")
+                "Go on from the last checkpoint with a smaller learning_rate, more warmup_steps, or precision fp32."
+            )
         return skipped
 
     def state(self) -> dict:

@@ -1,0 +1,1 @@
+"""The one door: page, REST, command line and agents call the same functions of `Lab` with the same types."""

@@ -1,0 +1,52 @@
+"""What a draft will do, in sentences, before Start."""
+
+from llm_testing.config.facts import DataFacts
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.service.records import facts_of
+from llm_testing.service.views import Preview
+from llm_testing.store.runs import RunStore
+
+_SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
+
+
+def preview_of(config: PretrainConfig, store: RunStore) -> Preview:
+    """A draft's meaning; its data is known where an earlier run here prepared the same."""
+    resolved = resolve(config, known_facts(config, store))
+    return Preview(config=config, resolved=resolved, sentences=tuple(_sentences(config, resolved)))
+
+
+def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
+    """The data facts of the newest run with the same corpus and tokenizer."""
+    for row in store.rows():
+        record = row.record
+        if record and not row.damaged and all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
+            try:
+                facts = facts_of(record)
+            except (TypeError, KeyError):
+                continue
+            if facts:
+                return facts
+    return None
+
+
+def _sentences(config: PretrainConfig, resolved: Resolved) -> list[str]:
+    shape = resolved.shape
+    said = [
+        f"{resolved.num_parameters:,} parameters: {shape.n_layer} blocks, {shape.n_embd} wide, {shape.n_head} heads, "
+        f"{shape.vocab_size:,} tokens" + (" (before reading the corpus)" if resolved.before_reading else "") + ".",
+        f"Each update sees {resolved.effective_batch:,} sequences of {resolved.window:,} tokens: "
+        f"{resolved.tokens_per_step:,} tokens.",
+    ]
+    if resolved.total_tokens is not None:
+        said.append(
+            f"{resolved.total_steps:,} steps read {resolved.total_tokens:,} tokens, "
+            f"{resolved.total_tokens / resolved.num_parameters:.1f} for each parameter."
+        )
+    elif resolved.total_steps is not None:
+        said.append(
+            f"{resolved.total_steps:,} steps read about {resolved.total_steps * resolved.tokens_per_step:,} tokens."
+        )
+    else:
+        said.append(f"{config.epochs:,} passes over the text; how many steps that is is known once it has been read.")
+    return [*said, *resolved.warnings]

@@ -1,0 +1,262 @@
+"""One session of one run, from its folder to its end: prepare, build, train, save, and say how it ended.
+
+This is the job boundary: whatever happens inside, the run's record says so afterwards, the memory is given back and the
+process lives on.
+"""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.data.prepare import PreparedData, prepare
+from llm_testing.data.tokenizers import FILE_NAME, Tokenizer, load_tokenizer
+from llm_testing.errors import Cancelled, NotEnoughMemory, UserError, WrongState
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.jobs.owner import this_process
+from llm_testing.jobs.progress import Progress
+from llm_testing.jobs.states import RunState
+from llm_testing.service.board import Board
+from llm_testing.service.journals import Journals
+from llm_testing.service.records import data_record, facts_of, summary_of
+from llm_testing.service.retention import forked_steps, tidy
+from llm_testing.service.views import Failure
+from llm_testing.store.files import write_bytes
+from llm_testing.store.run_folder import RunFolder
+from llm_testing.store.runs import RunStore
+from llm_testing.store.times import utc_now, utc_text
+from llm_testing.train.events import Event
+from llm_testing.train.memory import (
+    free_memory,
+    is_out_of_memory,
+    out_of_memory_in_words,
+    refuse_what_cannot_fit,
+)
+from llm_testing.train.session import Start, Surroundings, open_run, surroundings
+from llm_testing.train.state import Snapshot
+
+ENDED = {"completed": RunState.COMPLETED, "save": RunState.STOPPED, "signal": RunState.INTERRUPTED}
+
+
+@dataclass
+class Job:
+    """A session that is to be run.
+
+    Args:
+        start: the checkpoint it begins from, if any.
+        checkpoint_step: the step of that checkpoint, which stays until the session ends.
+        on_event, on_progress: for a caller who watches, like the command line.
+    """
+
+    store: RunStore
+    folder: RunFolder
+    config: PretrainConfig
+    cache_dir: Path
+    usable_cores: int
+    control: Control
+    board: Board
+    start: Start = field(default_factory=Start)
+    checkpoint_step: int | None = None
+    tokenizer_from: Path | None = None
+    on_event: Callable[[Event], None] = lambda event: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run had a session before."""
+        return self.start.checkpoint is not None and not self.start.fork
+
+    def execute(self) -> None:
+        """Do the session. Returns when the run has ended, however it ended; never raises for what a run can do."""
+        device = None
+        try:
+            with Journals(self.folder) as self._journals:
+                try:
+                    self._enter(RunState.STARTING, owner=this_process(), started_at=utc_text(utc_now()), error=None)
+                    place = surroundings(self.config, self.usable_cores, self._earlier_environment())
+                    device = place.device
+                    self._session(place)
+                except Cancelled:
+                    self._ended_by_stop(None)
+                except Exception as error:  # noqa: BLE001 the job boundary: the one place that takes anything
+                    self._failed(error)
+        finally:
+            self.control.close()
+            if device is not None:
+                free_memory(device)
+
+    def _session(self, place: Surroundings) -> None:
+        data = self._prepare()
+        resolved = self._resolve(data)
+        if place.device.type == "cpu":
+            refuse_what_cannot_fit(self.config, resolved.num_parameters, usable_memory_bytes().available_bytes)
+        self._enter(
+            RunState.RUNNING,
+            environment=place.record,
+            data=data_record(data.facts),
+            parameters={"total": resolved.num_parameters, "trainable": resolved.num_parameters},
+        )
+        self.board.change(num_parameters=resolved.num_parameters, total_steps=resolved.total_steps)
+        run, notes = open_run(
+            self.config, resolved, data, place, self.start, self.control, self._event, self._progress, self._save
+        )
+        for note in (*resolved.warnings, *place.warnings, *notes):
+            self._warn(note)
+        done = run.standing.step if run.standing.boundary_done else run.standing.step - 1
+        if self.folder.last_row("metrics"):
+            self._journals.rewind(done)
+        self._event_row("session", how=self._how(), step=run.standing.step, total_steps=run.total_steps)
+        outcome = run.run()
+        if outcome == "completed":
+            self._end(RunState.COMPLETED, ended_early=run.standing.ended_early)
+        else:
+            self._ended_by_stop(run.standing.step)
+
+    def _prepare(self) -> PreparedData:
+        tokenizer: Tokenizer | None = load_tokenizer(self.tokenizer_from) if self.tokenizer_from else None
+        config = self.config
+        data = prepare(
+            config.corpus, config.val_corpus, config.tokenizer, config.vocab_size, self.cache_dir,
+            self._progress, self.control.check, reuse_tokenizer=tokenizer,
+        )  # fmt: skip
+        earlier = facts_of(self.folder.record())
+        if self.resumes and earlier and earlier.fingerprint != data.facts.fingerprint:
+            raise WrongState(
+                f"The text of {config.corpus} is not what this run was trained on any more, so going on would not be "
+                "the same run. Bring the old text back, or fork a new run from its checkpoint.",
+                self.folder.run_id,
+            )
+        if not (self.folder.path / FILE_NAME).exists():
+            data.tokenizer.save(self.folder.path, write_bytes)
+        self._progress(Progress("building the model"))
+        return data
+
+    def _resolve(self, data: PreparedData) -> Resolved:
+        config = self.config
+        resolved = resolve(config, data.facts)
+        step = self.checkpoint_step or 0
+        if self.start.fork and resolved.total_steps <= step:
+            longer = step + resolved.total_steps
+            self._warn(
+                f"The checkpoint is at step {step:,} already, so the {resolved.total_steps:,} steps asked for come "
+                f"on top: this run ends at step {longer:,}."
+            )
+            resolved = resolve(config.model_copy(update={"max_steps": longer}), data.facts)
+        return resolved
+
+    def _earlier_environment(self) -> dict | None:
+        return (self.folder.record()["environment"] or None) if self.resumes else None
+
+    def _how(self) -> str:
+        return "fork" if self.start.fork else "resume" if self.resumes else "start"
+
+    # What the loop tells and asks.
+
+    def _event(self, event: Event) -> None:
+        self._journals.write(event)
+        before = self.board.view().state
+        self.board.event(event)
+        state = self.board.view().state
+        if state != before:
+            self._enter(RunState(state))
+        self.on_event(event)
+
+    def _progress(self, progress: Progress) -> None:
+        self.board.progress(progress)
+        self.on_progress(progress)
+
+    def _save(self, snapshot: Snapshot) -> None:
+        self._journals.sync()
+        checkpoints, step = self.folder.checkpoints, snapshot.step
+        there = next((info for info in checkpoints.list() if info.step == step and info.damaged is None), None)
+        if there and step == self._saved_step:
+            # Nothing was trained since it was written: only the reasons to keep it have grown.
+            kinds = sorted({*there.facts.get("kinds", []), *snapshot.kinds})
+            checkpoints.update_facts(step, **{**snapshot.facts, "kinds": kinds})
+        else:
+            facts = {**snapshot.facts, "kinds": list(snapshot.kinds), "train_loss": self.board.view().train_loss}
+            checkpoints.write(step, snapshot.files, facts)
+            self._saved_step = step
+        protected = forked_steps(self.store, self.folder.run_id)
+        if self.resumes:
+            protected.add(self.checkpoint_step)
+        tidy(checkpoints, self.config.keep_checkpoints, protected)
+        self._event_row("saved", step=step, kinds=list(snapshot.kinds))
+        self._update(summary=summary_of(self.board.view()))
+
+    _saved_step: int | None = None
+
+    # How it ends.
+
+    def _ended_by_stop(self, step: int | None) -> None:
+        mode = self.control.stop_mode or "save"
+        if mode == "discard":
+            self._discard()
+        else:
+            self._end(ENDED[mode], step=step)
+
+    def _discard(self) -> None:
+        """Drop what this session added, and nothing else."""
+        if not self.resumes:
+            self._end(RunState.STOPPED, discarded=True)
+            self._journals.close()
+            self.store.trash(self.folder.run_id)
+            return
+        for info in self.folder.checkpoints.list():
+            if info.step > self.checkpoint_step:
+                self.folder.checkpoints.delete(info.step)
+        self._journals.rewind(self.checkpoint_step)
+        last = self.folder.last_row("metrics") or {}
+        reached = {
+            **self.folder.record()["summary"],
+            **{k: v for k, v in last.items() if k in summary_of(self.board.view())},
+        }
+        self._end(RunState.STOPPED, summary=reached, discarded_to=self.checkpoint_step)
+
+    def _failed(self, error: Exception) -> None:
+        if is_out_of_memory(error):
+            failure = Failure("Out of memory", out_of_memory_in_words(self.config), traceback.format_exc())
+        elif isinstance(error, NotEnoughMemory):
+            failure = Failure("Not enough memory", str(error))
+        elif isinstance(error, UserError):
+            failure = Failure("The run could not go on", str(error))
+        else:
+            said = f"{type(error).__name__}: {error}"
+            failure = Failure("An error in the program", f"{said}. What was saved is kept.", traceback.format_exc())
+        # The frames of the traceback hold the tensors; only text may outlive this.
+        error.__traceback__ = None
+        self._event_row("failed", **asdict(failure))
+        self._end(RunState.FAILED, error=failure.message)
+        self.board.change(error=failure)
+
+    def _end(self, state: RunState, summary: dict | None = None, error: str | None = None, **facts: object) -> None:
+        view = self.board.view()
+        self._journals.sync()
+        self._enter(
+            state,
+            completed_at=utc_text(utc_now()),
+            summary=summary or summary_of(view),
+            measured_peak_bytes=view.peak_bytes,
+            error=error,
+            **({"owner": None} if state != RunState.INTERRUPTED else {}),
+        )
+        self._event_row("ended", state=str(state), **facts)
+        self.board.change(phase="")
+
+    def _enter(self, state: RunState, **changes: object) -> None:
+        self._update(state=str(state), **changes)
+        self.board.change(state=str(state))
+
+    def _update(self, **changes: object) -> None:
+        self.folder.update(**changes)
+
+    def _warn(self, message: str) -> None:
+        self._event_row("warning", message=message)
+        view = self.board.view()
+        self.board.change(warnings=(*view.warnings, message))
+
+    def _event_row(self, event: str, **facts: object) -> None:
+        self._journals.events.append({"event": event, "at": utc_text(utc_now()), **facts})

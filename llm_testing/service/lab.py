@@ -1,0 +1,307 @@
+"""`Lab`: everything that page, REST, command line and agents can do, as plain functions over one runs folder."""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_testing.config.presets import filled, preset_values
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.data import corpora as corpora_module
+from llm_testing.errors import ConfigError, NotFound, WrongState
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
+from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
+from llm_testing.jobs.states import RunState
+from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
+from llm_testing.model.generate import Sampling
+from llm_testing.service import records
+from llm_testing.service.forecast import preview_of
+from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.reader import Reader
+from llm_testing.service.retention import forked_steps
+from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
+from llm_testing.store.runs import RunStore
+from llm_testing.train.events import Event
+
+
+class Lab:
+    """One runs folder and the trainer of this process.
+
+    Args:
+        runs_dir: where runs are kept; it is made with the first.
+        cache_dir: where downloads, tokenizers and token files are kept.
+        leave_a_core: leave one core to others where there are more than two, as the page does.
+    """
+
+    def __init__(self, runs_dir: Path, cache_dir: Path, *, leave_a_core: bool = False):
+        self.runs_dir, self.cache_dir = runs_dir.absolute(), cache_dir.absolute()
+        self._store = RunStore(self.runs_dir)
+        self._cores = usable_cores()
+        self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
+        self._launcher = Launcher(self._store, self.cache_dir, self._threads)
+        self._reader = Reader(self._store)
+
+    # Before a run.
+
+    def machine(self) -> MachineView:
+        """The machine as this process may use it."""
+        memory, device = usable_memory_bytes(), find_device("auto")
+        facts = probe_machine(self._cores, memory.total_bytes)
+        return MachineView(
+            device=str(device),
+            device_name=device_name(device),
+            device_memory_bytes=facts.device_memory_bytes,
+            cores=self._cores,
+            threads=self._threads,
+            memory_total_bytes=memory.total_bytes,
+            memory_available_bytes=memory.available_bytes,
+            fast_bf16=facts.fast_bf16,
+            sdpa_kernels=sdpa_kernels(device, "fp32", 32, 0.0),
+            torch_version=version("torch"),
+        )
+
+    def preset_values(self, preset: str) -> dict[str, Any]:
+        """What a preset sets on this machine."""
+        return preset_values(preset, self._probe(), PretrainConfig)
+
+    def config(self, values: dict[str, Any], preset: str | None = None) -> PretrainConfig:
+        """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
+
+        Raises:
+            ConfigError: naming every option that was refused.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        if isinstance(given.get("resume_from"), str):
+            run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
+            return PretrainConfig.build({**self._store.open(run_id).record()["config"], **given})
+        return PretrainConfig.build(filled(preset, given, self._probe(), PretrainConfig))
+
+    def preview(self, values: dict[str, Any], preset: str | None = None) -> Preview:
+        """What a draft means, without reading its corpus; problems are part of the answer, not raised."""
+        try:
+            config = self.config(values, preset)
+        except ConfigError as error:
+            return Preview(problems=tuple(error.problems))
+        return preview_of(config, self._store)
+
+    # Commanding.
+
+    def start(
+        self,
+        values: dict[str, Any],
+        *,
+        preset: str | None = None,
+        queue: bool = False,
+        request_id: str | None = None,
+    ) -> Started:
+        """Start a pretraining run in the background; while one is active, with queue, put it into the queue.
+
+        Args:
+            request_id: a repeat with the same one answers the same run and starts nothing.
+
+        Raises:
+            ConfigError: naming every option that was refused.
+            Busy: while another run holds the trainer.
+        """
+        return self._launcher.start(self.config(values, preset), queue, request_id)
+
+    def run_here(
+        self,
+        values: dict[str, Any],
+        *,
+        preset: str | None = None,
+        queue: bool = False,
+        control: Control,
+        report: Report = report_nothing,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> str:
+        """Run in the calling thread until the run has ended; with queue, wait for the trainer first. Gives its id."""
+        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event))
+
+    def resume(self, run_id: str | None = None, changes: dict[str, Any] | None = None) -> Started:
+        """Let a paused run go on; or resume one that has ended, from its newest whole checkpoint, in the background.
+
+        Args:
+            run_id: None means the paused run.
+            changes: options that may differ; a larger max_steps extends the run.
+        """
+        job = self._launcher.active()
+        if job and run_id in (None, job.folder.run_id):
+            if changes:
+                raise WrongState(
+                    f"Run {job.folder.run_id} is {job.board.view().state}; options change only when a run "
+                    "is resumed after it was stopped.",
+                    job.folder.run_id,
+                    job.board.view().state,
+                )
+            job.board.enter(RunState.RUNNING)
+            job.control.request_resume()
+            return Started(job.folder.run_id)
+        if run_id is None:
+            raise WrongState("There is no paused run. Name the run that should go on.")
+        return self._launcher.resume(run_id, changes or {})
+
+    def resume_here(
+        self,
+        run_id: str,
+        changes: dict[str, Any],
+        *,
+        control: Control,
+        report: Report = report_nothing,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> str:
+        """Go on with a run in the calling thread, until it has ended."""
+        return self._launcher.resume_here(run_id, changes, Watcher(control, report, on_event))
+
+    def pause(self, run_id: str | None = None) -> None:
+        """Pause the active run at its next step; it keeps its memory and the trainer."""
+        job = self._active(run_id)
+        job.board.enter(RunState.PAUSING)
+        job.control.request_pause()
+
+    def stop(self, mode: Literal["save", "discard"] = "save", run_id: str | None = None) -> None:
+        """Stop the active run at its next step: "save" keeps everything, "discard" drops what this session added."""
+        waiting = run_id and run_id in self._launcher.queue.ids()
+        if waiting and self._launcher.queue.remove(run_id):
+            self._store.open(run_id).update(state=str(RunState.STOPPED))
+            return
+        job = self._active(run_id)
+        if job.board.view().state != RunState.STOPPING:
+            job.board.enter(RunState.STOPPING)
+        job.control.request_stop(mode)
+
+    def save_now(self, run_id: str | None = None) -> None:
+        """Write a checkpoint at the next step."""
+        self._active(run_id).control.request_save()
+
+    def sample_now(self, prompt: str, run_id: str | None = None) -> None:
+        """Have the live model continue a prompt between two steps; the text appears among the run's samples."""
+        self._active(run_id).control.submit(lambda run: run.sample(prompt))
+
+    def run_queue(self) -> str | None:
+        """Go on with the queue, as its owner's click after a restart; the run that was started, if any."""
+        return self._launcher.run_queue()
+
+    def queued(self) -> list[str]:
+        """Run ids that wait for the trainer, the next one first."""
+        return self._launcher.queue.ids()
+
+    def shutdown(self, timeout_s: float = 10.0) -> bool:
+        """Save and end the active run, and start no other; whether it ended in time."""
+        return self._launcher.shutdown(timeout_s)
+
+    # Looking.
+
+    def live(self) -> Live | None:
+        """The active run of this process."""
+        job = self._launcher.active()
+        return job.board.view() if job else None
+
+    def last(self) -> Live | None:
+        """The newest run of this process, whether it goes on or has ended."""
+        board = self._launcher.board()
+        return board.view() if board else None
+
+    def rows(self) -> list[RunSummary]:
+        """Every run folder, newest first; a damaged one says why and hides no other."""
+        return [records.summary_row(self._store, row) for row in self._store.rows()]
+
+    def details(self, run_id: str) -> dict[str, Any]:
+        """Everything about one run but its curves."""
+        return self._reader.details(run_id)
+
+    def points(self, run_id: str, after: int = -1) -> Points:
+        """A run's curve after a cursor."""
+        return self._reader.after(run_id, "metrics", after)
+
+    def samples(self, run_id: str, after: int = -1) -> Points:
+        """A run's sample texts after a cursor."""
+        return self._reader.after(run_id, "samples", after)
+
+    def events(self, run_id: str, after: int = -1) -> Points:
+        """A run's events after a cursor."""
+        return self._reader.after(run_id, "events", after)
+
+    def result(self, run_id: str) -> dict[str, Any]:
+        """A run's result with the keys of the command line's contract."""
+        return records.result(self._store.open(run_id))
+
+    def compare(self, run_ids: list[str]) -> dict[str, Any]:
+        """Which options differ between runs, and what each reached."""
+        return records.compare([self._store.open(run_id) for run_id in run_ids])
+
+    # Acting on runs.
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name; names are data and never paths."""
+        PretrainConfig.build({"name": name})
+        self._store.open(run_id).update(name=name)
+
+    def trash(self, run_id: str) -> None:
+        """Move a run to the trash, from where `restore` brings it back."""
+        job = self._launcher.active()
+        if job and job.folder.run_id == run_id or self._is_active_elsewhere(run_id):
+            raise WrongState(f"Run {run_id} is active, so it is not deleted. Stop it first.", run_id)
+        if steps := forked_steps(self._store, run_id):
+            raise WrongState(
+                f"Run {run_id} is not deleted: another run was forked from its step {max(steps):,}. "
+                "Delete that one first.",
+                run_id,
+            )
+        self._launcher.queue.remove(run_id)
+        self._store.trash(run_id)
+
+    def restore(self, run_id: str) -> None:
+        """Bring a run back from the trash."""
+        self._store.restore(run_id)
+
+    def trashed(self) -> list[RunSummary]:
+        """The runs in the trash."""
+        return [
+            RunSummary(row.run_id, name=(row.record or {}).get("name"), damaged=row.damaged)
+            for row in self._store.trashed()
+        ]
+
+    def empty_trash(self) -> tuple[int, int]:
+        """Remove what is in the trash for good: how many runs and bytes."""
+        return self._store.empty_trash()
+
+    def generate(self, what: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """Continue a prompt with a run's newest checkpoint or with a named one, piece by piece."""
+        run_id, step = self._launcher.find_checkpoint(what)
+        return self._reader.generate(run_id, step, prompt, sampling)
+
+    def export(self, what: str, to: Path) -> Path:
+        """Write a checkpoint as a folder that transformers loads."""
+        run_id, step = self._launcher.find_checkpoint(what)
+        return self._reader.export(run_id, step, to)
+
+    def corpora(self) -> list[corpora_module.CorpusState]:
+        """Every named corpus, and which are at hand."""
+        return corpora_module.corpora(self.cache_dir)
+
+    def download_corpus(
+        self, name: str, report: Callable[[Progress], None] = report_nothing, check: Check = never_cancel
+    ) -> None:
+        """Bring a corpus to disk."""
+        if corpora_module.find_corpus(name) is None and not name.startswith(("http://", "https://", "hf:")):
+            names = ", ".join(state.corpus.name for state in self.corpora())
+            raise NotFound(f"There is no corpus {name!r} to download. There are {names}.")
+        corpora_module.download(name, self.cache_dir, report, check)
+
+    # Inside.
+
+    def _probe(self):
+        return probe_machine(self._cores, usable_memory_bytes().total_bytes)
+
+    def _active(self, run_id: str | None):
+        job = self._launcher.active()
+        if job is None or run_id not in (None, job.folder.run_id):
+            who = f"Run {run_id}" if run_id else "No run"
+            raise WrongState(f"{who} is {'not ' if run_id else ''}active here, so there is nothing to command.", run_id)
+        return job
+
+    def _is_active_elsewhere(self, run_id: str) -> bool:
+        record = next((row.record for row in self._store.rows() if row.run_id == run_id), None)
+        return bool(record) and records.state_of(record) in ("starting", "running", "paused")

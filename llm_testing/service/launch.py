@@ -1,0 +1,328 @@
+"""Starting sessions: new runs, resumed ones, forks, and the queue. One session at a time in a process."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llm_testing.config.option import options_of
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.errors import BadRunId, Busy, ConfigError, NotFound, Problem, WrongState
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.lock import TrainerLock
+from llm_testing.jobs.queue import RunQueue
+from llm_testing.jobs.states import ACTIVE, RunState
+from llm_testing.jobs.threads import join, start_thread
+from llm_testing.service.board import Board
+from llm_testing.service.job import Job
+from llm_testing.service.records import facts_of, new_record, state_of
+from llm_testing.service.views import Live, Started
+from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
+from llm_testing.store.run_folder import RunFolder
+from llm_testing.store.runs import RunStore
+from llm_testing.train.session import Start, check_device
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Somebody who follows a session in the thread that runs it, like the command line."""
+
+    control: Control
+    on_progress: Callable
+    on_event: Callable
+
+
+@dataclass
+class _Session:
+    job: Job
+    lock: TrainerLock
+    thread: threading.Thread | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Launcher:
+    """Owns the active session of this process and the queue on disk."""
+
+    def __init__(self, store: RunStore, cache_dir: Path, threads: int):
+        self.store, self.queue = store, RunQueue(store.root)
+        self._cache_dir, self._threads = cache_dir, threads
+        self._guard = threading.RLock()
+        self._session: _Session | None = None
+        self._versions = itertools.count(1)
+        # After a restart the queue waits for its owner's click.
+        self._queue_runs = False
+        self._closing = False
+
+    # Looking.
+
+    def board(self) -> Board | None:
+        """The board of the newest session of this process, whether it goes on or has ended."""
+        return self._session.job.board if self._session else None
+
+    def active(self) -> Job | None:
+        """The session that holds the trainer."""
+        session = self._session
+        return session.job if session and not session.done.is_set() else None
+
+    # Starting.
+
+    def start(self, config: PretrainConfig, queue: bool, request_id: str | None) -> Started:
+        """Start a new run in the background, or put it into the queue."""
+        with self._guard:
+            if request_id and (known := self._with_request(request_id)):
+                return known
+            device, fork = str(check_device(config)), self._fork(config)
+            self._refuse_closing()
+            if self.active():
+                if not queue:
+                    raise self._busy()
+                folder = self.store.create(new_record(config, request_id, fork))
+                self._queue_runs = True
+                return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
+            lock = self._take_lock(device)
+            folder = self._create_or_release(lock, new_record(config, request_id, fork))
+            self._launch(self._new_job(folder, config), lock)
+            return Started(folder.run_id)
+
+    def run_here(self, config: PretrainConfig, wait: bool, watcher: Watcher) -> str:
+        """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
+        device, fork = str(check_device(config)), self._fork(config)
+        lock = TrainerLock(self.store.root, device)
+        lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
+        folder = self._create_or_release(lock, new_record(config, None, fork))
+        self._run_here(self._new_job(folder, config, watcher), lock)
+        return folder.run_id
+
+    def resume(self, run_id: str, changes: dict[str, Any]) -> Started:
+        """Go on with a run in the background, from its newest whole checkpoint."""
+        with self._guard:
+            self._refuse_closing()
+            if self.active():
+                raise self._busy()
+            job = self._resumed_job(run_id, changes)
+            self._launch(job, self._take_lock(str(check_device(job.config))))
+            return Started(run_id)
+
+    def resume_here(self, run_id: str, changes: dict[str, Any], watcher: Watcher) -> str:
+        """Go on with a run in this thread."""
+        job = self._resumed_job(run_id, changes, watcher)
+        lock = TrainerLock(self.store.root, str(check_device(job.config)))
+        lock.acquire({"run_id": run_id, "state": "starting"})
+        self._run_here(job, lock)
+        return run_id
+
+    def run_queue(self) -> str | None:
+        """Start the next queued run, if the trainer is free; returns its id."""
+        with self._guard:
+            self._queue_runs = True
+            return None if self.active() else self._start_next()
+
+    def shutdown(self, timeout_s: float) -> bool:
+        """Have the active session saved and wait for it; no other is started. Whether it ended in time."""
+        with self._guard:
+            self._closing = True
+            session = self._session
+        if session is None or session.done.is_set():
+            return True
+        session.job.control.request_stop("signal")
+        return session.thread is None or join(session.thread, timeout_s)
+
+    # Inside.
+
+    def _launch(self, job: Job, lock: TrainerLock) -> None:
+        session = _Session(job, lock)
+        self._session = session
+        session.thread = start_thread(f"trainer {job.folder.run_id}", lambda: self._work(session))
+
+    def _work(self, session: _Session) -> None:
+        try:
+            session.job.execute()
+        finally:
+            session.lock.release()
+            with self._guard:
+                session.done.set()
+                if self._queue_runs and not self._closing:
+                    self._start_next()
+
+    def _run_here(self, job: Job, lock: TrainerLock) -> None:
+        self._session = session = _Session(job, lock)
+        try:
+            job.execute()
+        finally:
+            lock.release()
+            session.done.set()
+
+    def _start_next(self) -> str | None:
+        """Start the first queued run that can start; one that cannot is marked failed and the next is tried."""
+        while run_id := self.queue.pop_next():
+            try:
+                folder = self.store.open(run_id)
+                config = PretrainConfig.build(folder.record()["config"])
+                lock = self._take_lock(str(check_device(config)))
+            except Busy:
+                self.queue.add(run_id)
+                return None
+            except NotFound:
+                continue
+            except ConfigError as error:
+                folder.update(state=str(RunState.FAILED), error=str(error))
+                continue
+            self._launch(self._new_job(folder, config), lock)
+            return run_id
+        return None
+
+    def _new_job(self, folder: RunFolder, config: PretrainConfig, watcher: Watcher | None = None) -> Job:
+        job = self._job(folder, config, watcher)
+        parent = folder.record()["parent"]
+        if parent:
+            source = self.store.open(parent["run_id"])
+            job.start = Start(source.checkpoints.verify(parent["step"]).path, fork=True)
+            job.checkpoint_step, job.tokenizer_from = parent["step"], source.path
+        return job
+
+    def _resumed_job(self, run_id: str, changes: dict[str, Any], watcher: Watcher | None = None) -> Job:
+        folder = self.store.open(run_id)
+        record = folder.record()
+        state = state_of(record)
+        if RunState(state) in ACTIVE:
+            raise WrongState(f"Run {run_id} is {state} already. Pause or stop it first.", run_id, state)
+        if record["kind"] != "pretrain":
+            raise WrongState(
+                f"Run {run_id} is of the kind {record['kind']}, which cannot be resumed here.", run_id, state
+            )
+        config = PretrainConfig.build({**record["config"], **changeable(changes)})
+        checkpoint = folder.checkpoints.newest()
+        if checkpoint is None:
+            return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew
+        if state == RunState.COMPLETED:
+            self._refuse_finished(run_id, config, record, checkpoint.step)
+        folder.update(config=config.model_dump(mode="json"))
+        job = self._job(folder, config, watcher)
+        job.start = Start(checkpoint.path, extend=state == RunState.COMPLETED)
+        job.checkpoint_step, job.tokenizer_from = checkpoint.step, folder.path
+        return job
+
+    def _refuse_finished(self, run_id: str, config: PretrainConfig, record: dict, step: int) -> None:
+        total = config.max_steps or (record["summary"].get("total_steps") or 0)
+        if not config.max_steps and config.epochs > record["config"]["epochs"]:
+            return
+        if total <= step:
+            raise WrongState(
+                f"Run {run_id} is completed: it did all of its {step:,} steps. To extend it give a larger total, "
+                f"max_steps above {step}.", run_id, RunState.COMPLETED)  # fmt: skip
+
+    def _job(self, folder: RunFolder, config: PretrainConfig, watcher: Watcher | None = None) -> Job:
+        record = folder.record()
+        live = Live(
+            version=next(self._versions),
+            run_id=folder.run_id,
+            name=record["name"],
+            kind=record["kind"],
+            state="queued",
+            config=config.model_dump(mode="json"),
+            num_parameters=record["parameters"].get("total"),
+        )
+        job = Job(
+            store=self.store,
+            folder=folder,
+            config=config,
+            cache_dir=self._cache_dir,
+            usable_cores=self._threads,
+            control=watcher.control if watcher else Control(),
+            board=Board(live, lambda: next(self._versions)),
+        )
+        if watcher:
+            job.on_event, job.on_progress = watcher.on_event, watcher.on_progress
+        return job
+
+    def _fork(self, config: PretrainConfig) -> dict | None:
+        """The parent that resume_from names, verified; its tokenizer must be the one that is asked for."""
+        if not config.resume_from:
+            return None
+        run_id, step = self.find_checkpoint(config.resume_from, "resume_from")
+        facts = facts_of(self.store.open(run_id).record())
+        if facts and facts.tokenizer != config.tokenizer:
+            raise ConfigError(
+                [
+                    Problem(
+                        "tokenizer",
+                        f"A fork keeps its parent's tokenizer, {facts.tokenizer}; received {config.tokenizer}.",
+                    )
+                ]
+            )
+        return {"run_id": run_id, "step": step, "how": "fork"}
+
+    def find_checkpoint(self, what: str, field_name: str = "checkpoint") -> tuple[str, int]:
+        """Run id and step of `<run_id>/step-00001000`, or of a run's newest whole checkpoint.
+
+        Raises:
+            ConfigError: for text that is neither, naming field_name.
+            NotFound, DamagedRun: for one that is not there, or not whole.
+        """
+        try:
+            if "/" in what:
+                run_id, step = parse_checkpoint_id(what)
+                self.store.open(run_id).checkpoints.verify(step)
+                return run_id, step
+            newest = self.store.open(what).checkpoints.newest()
+        except BadRunId as error:
+            raise ConfigError([Problem(field_name, str(error))]) from None
+        if newest is None:
+            raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
+        return what, newest.step
+
+    def _with_request(self, request_id: str) -> Started | None:
+        for row in self.store.rows():
+            if row.record and row.record.get("request_id") == request_id:
+                waiting = self.queue.ids()
+                return Started(row.run_id, waiting.index(row.run_id) + 1 if row.run_id in waiting else None)
+        return None
+
+    def _take_lock(self, device: str) -> TrainerLock:
+        lock = TrainerLock(self.store.root, device)
+        lock.acquire({"state": "starting"})
+        return lock
+
+    def _create_or_release(self, lock: TrainerLock, record: dict) -> RunFolder:
+        try:
+            folder = self.store.create(record)
+            lock.tell({"run_id": folder.run_id, "state": "running"})
+            return folder
+        except BaseException:
+            lock.release()
+            raise
+
+    def _busy(self) -> Busy:
+        live = self.board().view()
+        return Busy(
+            f"Run {live.run_id} ({live.name}) is {live.state}, and one run at a time can train. Wait until it ends, "
+            "stop it, or put this run into the queue.", live.run_id, live.state)  # fmt: skip
+
+    def _refuse_closing(self) -> None:
+        if self._closing:
+            raise WrongState("The application is being closed, so no run is started.")
+
+
+def changeable(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes that a resume may make.
+
+    Raises:
+        ConfigError: naming each option that must stay as it was, or does not exist.
+    """
+    options = options_of(PretrainConfig)
+    fixed = [n for n in changes if n in options and options[n].show.resume == "fixed"]
+    if fixed:
+        free = ", ".join(name for name, option in options.items() if option.show.resume == "change")
+        raise ConfigError(
+            [
+                Problem(
+                    n,
+                    f"{options[n].show.title} cannot change when a run is resumed; fork it instead. "
+                    f"Resuming can change {free}.",
+                )
+                for n in fixed
+            ]
+        )
+    return changes

@@ -1,0 +1,138 @@
+"""Looking at runs: curves by cursor, details, and what a checkpoint says and becomes."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.data.tokenizers import load_tokenizer
+from llm_testing.errors import UserError, WrongState
+from llm_testing.model.export import export_gpt2
+from llm_testing.model.generate import Sampling, generate
+from llm_testing.service.records import state_of
+from llm_testing.service.views import Points
+from llm_testing.store.ids import checkpoint_id
+from llm_testing.store.run_folder import JournalName, RunFolder
+from llm_testing.store.runs import RunStore
+from llm_testing.store.staging import new_staging, remove_tree
+from llm_testing.train.session import load_model
+
+_FOLLOWED = 16
+
+
+class Followed:
+    """One journal of a run, read on from where the last look ended, with rewinds applied."""
+
+    def __init__(self, folder: RunFolder, name: JournalName):
+        self._reader = folder.reader(name)
+        self._lock = threading.Lock()
+        self._rows: list[dict] = []
+        self._rewinds: list[tuple[int, int]] = []
+
+    def after(self, cursor: int) -> Points:
+        """Rows numbered above the cursor."""
+        with self._lock:
+            for record in self._reader.poll():
+                if record.get("event") == "rewind":
+                    step = record["to_step"]
+                    self._rewinds.append((record["n"], step))
+                    self._rows = [row for row in self._rows if row.get("step", 0) <= step]
+                else:
+                    self._rows.append(record)
+            newest = max([self._rows[-1]["n"] if self._rows else -1, *(n for n, _ in self._rewinds)])
+            rewound = [step for n, step in self._rewinds if n > cursor]
+            if cursor < 0:
+                rewound = []
+            first = next((i for i, row in enumerate(self._rows) if row["n"] > cursor), len(self._rows))
+            return Points(self._rows[first:], newest, min(rewound) if rewound else None)
+
+
+class Reader:
+    """Reads the runs of a store; threads may share it."""
+
+    def __init__(self, store: RunStore):
+        self._store = store
+        self._lock = threading.Lock()
+        self._followed: OrderedDict[tuple[str, str], Followed] = OrderedDict()
+
+    def after(self, run_id: str, name: JournalName, cursor: int) -> Points:
+        """Rows of a run's journal after a cursor; -1 asks for all."""
+        folder = self._store.open(run_id)
+        with self._lock:
+            key = (run_id, name)
+            followed = self._followed.pop(key, None) or Followed(folder, name)
+            self._followed[key] = followed
+            while len(self._followed) > _FOLLOWED:
+                self._followed.popitem(last=False)
+        return followed.after(cursor)
+
+    def details(self, run_id: str) -> dict[str, Any]:
+        """The record with its effective state, its checkpoints and its files."""
+        folder = self._store.open(run_id)
+        record = folder.record()
+        infos = folder.checkpoints.list()
+        return {
+            **record,
+            "state": state_of(record),
+            "checkpoints": [
+                {
+                    "id": checkpoint_id(run_id, info.step),
+                    "step": info.step,
+                    "bytes": info.bytes,
+                    "damaged": info.damaged,
+                    **info.facts,
+                }
+                for info in infos
+            ],  # fmt: skip
+            "bytes": self._store.size_bytes(run_id),
+            "damaged": None,
+        }
+
+    def generate(self, run_id: str, step: int, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """Continue a prompt with a checkpoint, piece by piece; only whole characters are given."""
+        model, tokenizer = self._model(run_id, step)
+        tokens: list[int] = []
+        said = ""
+        for token in generate(model, tokenizer.encode(prompt) or [tokenizer.end_id], sampling, tokenizer.end_id):
+            tokens.append(token)
+            text = tokenizer.decode(tokens)
+            # A character may take several tokens; until they are all there it decodes to U+FFFD.
+            if not text.endswith("�"):
+                yield text[len(said) :]
+                said = text
+        rest = tokenizer.decode(tokens)[len(said) :]
+        if rest:
+            yield rest
+
+    def export(self, run_id: str, step: int, to: Path) -> Path:
+        """Write a checkpoint as a transformers folder; it appears under its name only when it is whole.
+
+        Raises:
+            WrongState: where something stands in its place.
+        """
+        if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
+            raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
+        model, tokenizer = self._model(run_id, step)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        staging = new_staging(to.parent)
+        try:
+            export_gpt2(model, tokenizer.tokenizers_json(), tokenizer.end_id, staging)
+            if to.exists():
+                to.rmdir()
+            staging.rename(to)
+        except BaseException:
+            remove_tree(staging)
+            raise
+        return to
+
+    def _model(self, run_id: str, step: int):
+        folder = self._store.open(run_id)
+        record = folder.record()
+        vocab_size = record["data"].get("vocab_size")
+        if not isinstance(vocab_size, int):
+            raise UserError(f"Run {run_id} does not say how large its vocabulary is, so its weights cannot be read.")
+        path = folder.checkpoints.verify(step).path
+        model = load_model(PretrainConfig.build(record["config"]), vocab_size, path / "model.safetensors")
+        return model, load_tokenizer(folder.path)

@@ -1,0 +1,136 @@
+"""The record of a run: made at the start, summed up at each save, read for lists, results and comparisons."""
+
+from dataclasses import asdict
+from typing import Any
+
+from llm_testing.config.facts import DataFacts
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.jobs.owner import effective_state
+from llm_testing.service.views import Live, RunSummary
+from llm_testing.store.run_folder import RunFolder
+from llm_testing.store.runs import RunRow, RunStore
+
+RESULT_KEYS = (
+    "run_id", "state", "step", "train_loss", "val_loss", "val_bits_per_byte", "best_val_loss", "num_parameters",
+    "num_trainable", "tokens_seen", "tokens_per_s", "elapsed_s", "peak_bytes", "estimated_bytes",
+)  # fmt: skip
+SUMMED_UP = (
+    "step", "total_steps", "train_loss", "val_loss", "val_bits_per_byte", "best_val_loss", "tokens_seen",
+    "tokens_per_s", "elapsed_s", "peak_bytes",
+)  # fmt: skip
+
+
+def new_record(config: PretrainConfig, request_id: str | None, parent: dict | None) -> dict:
+    """The first record of a run."""
+    return {
+        "kind": "pretrain",
+        "name": config.name or default_name(config),
+        "state": "queued",
+        "config": config.model_dump(mode="json"),
+        "parent": parent,
+        "request_id": request_id,
+    }
+
+
+def default_name(config: PretrainConfig) -> str:
+    """A name for a run that was given none: its corpus and size."""
+    corpus = config.corpus.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or config.corpus
+    return f"{corpus[:40]}-{config.config_name}"
+
+
+def data_record(facts: DataFacts) -> dict:
+    """The data fingerprint and counts as run.json keeps them."""
+    return {**asdict(facts), "warnings": list(facts.warnings)}
+
+
+def facts_of(record: dict) -> DataFacts | None:
+    """The data facts that a record keeps; None where its data was never prepared."""
+    data = record.get("data")
+    if not data:
+        return None
+    known = {name: data[name] for name in DataFacts.__dataclass_fields__ if name in data}
+    return DataFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+
+
+def summary_of(live: Live) -> dict[str, Any]:
+    """What a run has reached, for run.json."""
+    return {name: getattr(live, name) for name in SUMMED_UP}
+
+
+def state_of(record: dict) -> str:
+    """The state a record really is in: one whose process died is interrupted."""
+    return str(effective_state(record))
+
+
+def summary_row(store: RunStore, row: RunRow) -> RunSummary:
+    """One line of the list; a damaged run gives its reason."""
+    record = row.record
+    if record is None:
+        return RunSummary(row.run_id, damaged=row.damaged)
+    try:
+        return _summary_row(store, row, record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return RunSummary(row.run_id, damaged=f"Its run.json has an entry that cannot be used: {error!r}.")
+
+
+def _summary_row(store: RunStore, row: RunRow, record: dict) -> RunSummary:
+    folder = store.open(row.run_id)
+    state, config = state_of(record), record.get("config") or {}
+    reached = _reached(record, folder.last_row("metrics"))
+    newest = folder.checkpoints.newest(verify=False)
+    return RunSummary(
+        run_id=row.run_id,
+        kind=record["kind"],
+        name=record["name"],
+        state=state,
+        created_at=record["created_at"],
+        num_parameters=(record.get("parameters") or {}).get("total"),
+        corpus=config.get("corpus"),
+        tokenizer=config.get("tokenizer"),
+        config_name=config.get("config_name"),
+        bytes=store.size_bytes(row.run_id),
+        resumable_step=newest.step if newest else None,
+        damaged=row.damaged,
+        **{name: reached.get(name) for name in SUMMED_UP if name != "peak_bytes"},
+    )
+
+
+def result(folder: RunFolder) -> dict[str, Any]:
+    """A run's result with the keys of the command line's contract; unknown values are None."""
+    record = folder.record()
+    reached = _reached(record, folder.last_row("metrics"))
+    parameters = record["parameters"]
+    values = {
+        **reached,
+        "run_id": folder.run_id,
+        "state": state_of(record),
+        "num_parameters": parameters.get("total"),
+        "num_trainable": parameters.get("trainable"),
+        "peak_bytes": record["measured_peak_bytes"] or reached.get("peak_bytes"),
+        "estimated_bytes": record["estimated_bytes"],
+    }
+    return {key: values.get(key) for key in RESULT_KEYS}
+
+
+def _reached(record: dict, last: dict | None) -> dict[str, Any]:
+    """How far a run has come: its summary, and what its newest point says beyond it.
+
+    A run of another process, or one that died, has got further than its summary. The loss of a finished run is the one
+    over the whole split, which only its last point has.
+    """
+    values = {**record["summary"], **{n: v for n, v in (last or {}).items() if n in SUMMED_UP and v is not None}}
+    if last and last.get("final_val_loss") is not None:
+        values |= {"val_loss": last["final_val_loss"], "val_bits_per_byte": last.get("final_val_bits_per_byte")}
+    return values
+
+
+def compare(folders: list[RunFolder]) -> dict[str, Any]:
+    """What differs between runs' options, and what each reached."""
+    configs = {folder.run_id: folder.record()["config"] for folder in folders}
+    names = sorted({name for config in configs.values() for name in config} - {"name"})
+    differing = {
+        name: {run_id: config.get(name) for run_id, config in configs.items()}
+        for name in names
+        if len({repr(config.get(name)) for config in configs.values()}) > 1
+    }
+    return {"differing": differing, "results": {folder.run_id: result(folder) for folder in folders}}
