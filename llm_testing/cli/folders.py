@@ -1,0 +1,96 @@
+"""`runs ...`: what is in the runs folder, and acting on it."""
+
+import argparse
+from dataclasses import asdict
+
+from llm_testing.cli.answer import OK, print_json, print_lines, table
+from llm_testing.cli.door import open_lab
+from llm_testing.cli.terminal import duration
+
+LISTED = ("run_id", "kind", "name", "state", "step", "train_loss", "val_loss", "damaged")
+
+
+def list_runs(args: argparse.Namespace) -> int:
+    """Every run, newest first."""
+    rows = [asdict(row) for row in open_lab(args).rows()]
+    if args.json:
+        print_json({"runs": [{key: row[key] for key in LISTED} for row in rows]})
+        return OK
+    if not rows:
+        print_lines([f"There are no runs in {args.runs_dir}."])
+        return OK
+    shown = ("run_id", "name", "state", "step", "train_loss", "val_loss", "val_bits_per_byte")
+    print_lines(table([name.replace("_", " ") for name in shown], ([row[name] for name in shown] for row in rows)))
+    print_lines(f"{row['run_id']} is damaged: {row['damaged']}" for row in rows if row["damaged"])
+    return OK
+
+
+def show(args: argparse.Namespace) -> int:
+    """Everything about one run but its curves."""
+    lab = open_lab(args)
+    details = lab.details(args.run_id)
+    if args.json:
+        print_json(details)
+        return OK
+    result = lab.result(args.run_id)
+    lines = [f"{details['name']} ({args.run_id}): {details['state']}"]
+    if details.get("error"):
+        lines.append(str(details["error"]))
+    lines += ["", *table(("result", ""), ((name.replace("_", " "), value) for name, value in result.items()))]
+    if result["elapsed_s"] is not None:
+        lines.append(f"time in the run: {duration(result['elapsed_s'])}")
+    lines += ["", *table(("option", "value"), details["config"].items())]
+    checkpoints = [(point["id"], ", ".join(point.get("kinds", [])), point["bytes"]) for point in details["checkpoints"]]
+    if checkpoints:
+        lines += ["", *table(("checkpoint", "kept as", "bytes"), checkpoints)]
+    print_lines(lines)
+    return OK
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Which options differ between runs, and what each reached."""
+    compared = open_lab(args).compare(args.run_ids)
+    if args.json:
+        print_json(compared)
+        return OK
+    heads = ["", *args.run_ids]
+    differing = [[name, *(values[run_id] for run_id in args.run_ids)] for name, values in compared["differing"].items()]
+    results = [
+        [name.replace("_", " "), *(compared["results"][run_id][name] for run_id in args.run_ids)]
+        for name in ("state", "step", "train_loss", "val_loss", "val_bits_per_byte", "num_parameters", "tokens_per_s")
+    ]
+    print_lines(table(heads, [*differing, *results]))
+    return OK
+
+
+def rename(args: argparse.Namespace) -> int:
+    """Give a run another name."""
+    open_lab(args).rename(args.run_id, args.name)
+    return OK
+
+
+def delete(args: argparse.Namespace) -> int:
+    """Move runs to the trash."""
+    lab = open_lab(args)
+    for run_id in args.run_ids:
+        lab.trash(run_id)
+        print_lines([f"Run {run_id} is in the trash. Bring it back with: runs restore {run_id}"])
+    return OK
+
+
+def restore(args: argparse.Namespace) -> int:
+    """Bring a run back from the trash."""
+    open_lab(args).restore(args.run_id)
+    return OK
+
+
+def trash(args: argparse.Namespace) -> int:
+    """What is in the trash; with --empty it is removed for good."""
+    lab = open_lab(args)
+    if args.empty:
+        num_runs, num_bytes = lab.empty_trash()
+        print_lines([f"Removed {num_runs} runs, {num_bytes / 2**20:.1f} MiB."])
+        return OK
+    rows = [(row.run_id, row.name) for row in lab.trashed()]
+    print_lines(table(("run id", "name"), rows) if rows else ["The trash is empty."])
+    return OK

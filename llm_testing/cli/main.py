@@ -1,0 +1,197 @@
+"""The commands and their flags, and how what they raise becomes one line and an exit status."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from llm_testing.cli import folders, texts, training
+from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
+from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
+from llm_testing.config.option import options_of
+from llm_testing.config.presets import PRESETS
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.errors import (
+    BadRunId,
+    Cancelled,
+    ConfigError,
+    DataError,
+    DownloadError,
+    NotEnoughDisk,
+    NotFound,
+    UserError,
+)
+from llm_testing.store.places import RUNS
+
+PROGRAM = "python -m llm_testing"
+WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, BadRunId, NotFound)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse that says what is wrong in one line, without a page of usage before it."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(**{"allow_abbrev": False, **settings})
+
+    def error(self, message: str) -> None:
+        self.exit(WRONG_USE, f"{self.prog}: {message}. --help lists what there is.\n")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; its exit status."""
+    try:
+        args, unknown = build_parser().parse_known_args(argv)
+        refuse_unknown(unknown, args.known_flags)
+        with _stdout_kept_for_json(args):
+            return args.command(args)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except ConfigError as error:
+        _say(*problem_lines(error, options_of(PretrainConfig)))
+        return WRONG_USE
+    except UserError as error:
+        _say(" ".join(str(error).split()))
+        return WRONG_USE if isinstance(error, WRONG_INPUT) else FAILED
+    except (Cancelled, KeyboardInterrupt):
+        _say("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output, such as `head`, has closed it; the interpreter must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its flags."""
+    parser = _Parser(prog=PROGRAM, description="Train GPTs on one machine, and compare what happened.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_training(commands)
+    _add_texts(commands)
+    _add_runs(commands)
+    return parser
+
+
+def _add_training(commands: Any) -> None:
+    options = options_of(PretrainConfig)
+    presets = "; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items())
+    train = _command(
+        commands, "pretrain", training.pretrain,
+        usage=f"{PROGRAM} pretrain [--preset NAME] [--config FILE] [any option] [--runs-dir DIR] [--json]",
+        epilog=f"Presets fill what is not given. {presets} The defaults shown are those of --preset none.",
+    )  # fmt: skip
+    train.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} or none [default recommended]")
+    train.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
+    train.add_argument("--queue", action="store_true", help="wait while another run holds the trainer")
+    add_flags(train, options.values())
+    _known(train, json=True)
+
+    again = _command(
+        commands, "resume", training.resume, usage=f"{PROGRAM} resume RUN_ID [--max-steps N] [options that may change]"
+    )
+    again.add_argument("run_id", metavar="RUN_ID")
+    add_flags(again, [option for option in options.values() if option.show.resume == "change"])
+    _known(again, json=True)
+
+
+def _add_texts(commands: Any) -> None:
+    write = _command(commands, "generate", texts.generate)
+    write.add_argument("what", metavar="RUN_ID|CHECKPOINT", help="a run's newest checkpoint, or RUN_ID/step-00001000")
+    write.add_argument("--prompt", required=True, metavar="TEXT", help="the beginning that the model continues")
+    write.add_argument("--max-tokens", type=_number(int, 1, 1_000_000), metavar="N", help="how much to write")
+    write.add_argument("--temperature", type=_number(float, 0, 100), metavar="X", help="0 takes the likeliest token")
+    write.add_argument("--top-k", type=_number(int, 1, 1_000_000), metavar="N", help="draw from the N likeliest only")
+    write.add_argument("--top-p", type=_number(float, 1e-6, 1), metavar="X", help="draw from the likeliest share only")
+    write.add_argument("--seed", type=_number(int, 0, 2**63 - 1), metavar="N", help="the same seed gives the same text")
+    _known(write, json=True)
+
+    out = _command(commands, "export", texts.export)
+    out.add_argument("what", metavar="RUN_ID|CHECKPOINT")
+    out.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
+    _known(out)
+
+    kinds = _group(commands, "corpora", "the texts there are to train on")
+    _known(_command(kinds, "list", texts.list_corpora), json=True)
+    bring = _command(kinds, "download", texts.download)
+    bring.add_argument("name", metavar="NAME", help="a corpus by name, an address, or hf:owner/name")
+    _known(bring)
+
+    tables = _command(commands, "options", texts.options)
+    tables.add_argument("--markdown", action="store_true", help="as Markdown, as in the README")
+    tables.add_argument("--into", type=Path, metavar="FILE", help="rewrite the tables between a file's markers")
+    _known(tables)
+
+
+def _add_runs(commands: Any) -> None:
+    kinds = _group(commands, "runs", "what is in the runs folder")
+    _known(_command(kinds, "list", folders.list_runs), json=True)
+    for name, act in (("show", folders.show), ("restore", folders.restore), ("rename", folders.rename)):
+        command = _command(kinds, name, act)
+        command.add_argument("run_id", metavar="RUN_ID")
+        if name == "rename":
+            command.add_argument("name", metavar="NAME")
+        _known(command, json=name == "show")
+    compare = _command(kinds, "compare", folders.compare)
+    compare.add_argument("run_ids", metavar="RUN_ID", nargs="+")
+    _known(compare, json=True)
+    delete = _command(kinds, "delete", folders.delete)
+    delete.add_argument("run_ids", metavar="RUN_ID", nargs="+")
+    _known(delete)
+    trash = _command(kinds, "trash", folders.trash)
+    trash.add_argument("--empty", action="store_true", help="remove for good what is in it")
+    _known(trash)
+
+
+def _group(commands: Any, name: str, about: str) -> Any:
+    group = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+    return group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _command(commands: Any, name: str, act: Callable[[argparse.Namespace], int], **settings: Any) -> _Parser:
+    about = (act.__doc__ or "").strip()
+    parser = commands.add_parser(name, help=about, description=about, **settings)
+    parser.set_defaults(command=act, json=False)
+    return parser
+
+
+def _known(parser: _Parser, json: bool = False) -> None:
+    """Add the flags of every command, and keep all of its flags, to name the nearest to a wrong one."""
+    parser.add_argument(
+        "--runs-dir", type=Path, default=RUNS, metavar="DIR", help="where runs are kept [default %(default)s]"
+    )
+    parser.add_argument("--cache-dir", type=Path, metavar="DIR", help="where downloads and prepared texts are kept")
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object on stdout, all else on stderr")
+    parser.set_defaults(known_flags=[flag for action in parser._actions for flag in action.option_strings])
+
+
+def _number(kind: type, least: float, most: float) -> Callable[[str], Any]:
+    """An argparse type that takes a number in a range, and says which."""
+    words = f"takes {'a whole number' if kind is int else 'a number'} from {least:,} to {most:,}"
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{words}; received {text!r}")
+        return value
+
+    return read
+
+
+@contextlib.contextmanager
+def _stdout_kept_for_json(args: argparse.Namespace) -> Iterator[None]:
+    """With --json whatever a package prints goes to stderr."""
+    if not args.json:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _say(*lines: str) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,85 @@
+"""`generate`, `export`, `corpora` and `options`: text out of a model, text into it, and words about the options."""
+
+import argparse
+import sys
+import time
+
+from llm_testing.cli.answer import OK, print_json, print_lines, table
+from llm_testing.cli.door import new_sampling, open_lab
+from llm_testing.cli.tables import markdown_tables, plain_tables, rewrite
+from llm_testing.cli.terminal import ProgressLine
+from llm_testing.config.option import options_of
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.signals import on_stop_signals
+
+
+def generate(args: argparse.Namespace) -> int:
+    """Continue a prompt, as it is written."""
+    sampling = new_sampling(
+        max_tokens=args.max_tokens,
+        temperature=args.temperature,
+        top_k=args.top_k,
+        top_p=args.top_p,
+        seed=args.seed,
+    )
+    pieces = open_lab(args).generate(args.what, args.prompt, sampling)
+    if args.json:
+        print_json({"checkpoint": args.what, "prompt": args.prompt, "text": "".join(pieces)})
+        return OK
+    sys.stdout.write(args.prompt)
+    for piece in pieces:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return OK
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write a checkpoint as a folder that transformers loads."""
+    print_lines([f"Exported to {open_lab(args).export(args.what, args.to)}"])
+    return OK
+
+
+def list_corpora(args: argparse.Namespace) -> int:
+    """The named corpora, and which are at hand."""
+    states = open_lab(args).corpora()
+    if args.json:
+        keys = ("name", "title", "kind", "about", "approx_bytes", "licence")
+        rows = [{key: getattr(state.corpus, key) for key in keys} for state in states]
+        print_json({"corpora": [row | {"at_hand": s.at_hand} for row, s in zip(rows, states, strict=True)]})
+        return OK
+    print_lines(
+        table(
+            ("name", "at hand", "about bytes", "what it is"),
+            (
+                (s.corpus.name, "yes" if s.at_hand else "download", s.corpus.approx_bytes, s.corpus.about)
+                for s in states
+            ),
+        )
+    )
+    return OK
+
+
+def download(args: argparse.Namespace) -> int:
+    """Bring a corpus to disk; interrupted, it goes on where it was."""
+    control, line = Control(), ProgressLine(sys.stderr, time.monotonic)
+    lab = open_lab(args)
+    try:
+        with on_stop_signals(lambda name: control.request_stop("signal")):
+            lab.download_corpus(args.name, line.report, control.check)
+    finally:
+        line.close()
+    print_lines([f"{args.name} is at hand."])
+    return OK
+
+
+def options(args: argparse.Namespace) -> int:
+    """The option tables."""
+    declared = options_of(PretrainConfig)
+    if args.into:
+        changed = rewrite(args.into, markdown_tables(declared))
+        print_lines([f"{args.into} is {'rewritten' if changed else 'up to date'}."])
+    else:
+        sys.stdout.write(markdown_tables(declared) if args.markdown else plain_tables(declared))
+    return OK
