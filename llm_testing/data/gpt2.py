@@ -18,6 +18,7 @@ from llm_testing.jobs.progress import Check, Report
 
 URL = "https://openaipublic.blob.core.windows.net/encodings/r50k_base.tiktoken"
 SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+FILE_NAME_RANKS = "r50k_base.tiktoken"
 VOCAB_SIZE = 50_257
 # tiktoken_ext.openai_public.r50k_pat_str, which a newer tiktoken may rename.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
@@ -86,7 +87,7 @@ def load_gpt2(cache_dir: Path, report: Report, check: Check) -> Gpt2Tokenizer:
     Raises:
         DownloadError: it is not at hand and cannot be downloaded; names the tokenizers that are.
     """
-    own = cache_dir / "downloads" / "r50k_base.tiktoken"
+    own = cache_dir / "downloads" / FILE_NAME_RANKS
     for path in (own, _tiktoken_cache() / hashlib.sha1(URL.encode(), usedforsecurity=False).hexdigest()):
         tokens = _read_ranks(path)
         if tokens:

@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from llm_testing.data.documents import Documents, Piece
+from llm_testing.data.documents import Documents, Piece, cut_long
 from llm_testing.errors import DataError
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
 
 SAMPLE_BYTES = 32 << 20
 """Text that bpe is trained on at most: merges of more text hardly differ, and time and memory stay bounded."""
+
+SAMPLE_PIECE_CHARS = 1 << 13
+"""Shorter than other pieces: the trainer takes 256 at a time, and a stop is heard only between such lots."""
 
 _DOCUMENT_ENDS = b"\xff"  # never a byte of UTF-8, so texts divided otherwise have another digest
 
@@ -88,12 +91,12 @@ class Part:
             raise changed(self.documents)
 
     def sample(self, max_bytes: int = SAMPLE_BYTES) -> Iterator[str]:
-        """Evenly spaced pieces of together about max_bytes, or all of a part that is not larger."""
+        """Evenly spaced text in short pieces of together about max_bytes, or all of a part that is not larger."""
         share = min(max_bytes / (self.num_chars * self.bytes_per_char), 1.0)
         position = taken = 0
         for piece in self.pieces():
             if taken <= share * position:
-                yield piece.text
+                yield from (part.text for part in cut_long([Piece(piece.text, True)], SAMPLE_PIECE_CHARS))
                 taken += len(piece.text)
             position += len(piece.text)
 

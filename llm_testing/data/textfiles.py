@@ -47,7 +47,7 @@ def open_path(path: Path, name: str, column: str = "text") -> Documents:
 
 
 def list_files(path: Path) -> list[Path]:
-    """The file itself, or the text files under a folder; hidden files and folders are passed over."""
+    """The file itself, or the text files under a folder; what is hidden or no regular file is passed over."""
     mode = _mode(path)
     if stat.S_ISREG(mode):
         return [path]
@@ -58,7 +58,7 @@ def list_files(path: Path) -> list[Path]:
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             file = Path(folder, name)
-            if not name.startswith(".") and _plain_suffix(file) in SUFFIXES and stat.S_ISREG(_mode(file)):
+            if not name.startswith(".") and _plain_suffix(file) in SUFFIXES and file.is_file():
                 found.append(file)
     if not found:
         raise DataError(f"The folder {path} holds no text file. {ACCEPTED}")

@@ -19,7 +19,6 @@ from llm_testing.store.files import disk_full_named
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """Seconds. Short to connect, so that being offline is known soon; a stop is heard no later than a silent read ends."""
 
-BLOCK_BYTES = 1 << 16
 ATTEMPTS = 5
 """Tries in a row that bring nothing; one that brings bytes starts the count again."""
 
@@ -35,6 +34,10 @@ class Downloaded:
     sha256: str
     num_bytes: int
     content_type: str
+
+
+class _TooLarge(DownloadError):
+    """More than max_bytes: the part is not worth keeping."""
 
 
 class _Cut(Exception):
@@ -72,7 +75,11 @@ def download_file(
     transfer = _Transfer(url, to, name, max_bytes, Pace(report, check, f"downloading {name}", None, "bytes"), check)
     with disk_full_named(to):
         with httpx.Client(timeout=TIMEOUT, follow_redirects=True, headers={"Accept-Encoding": "identity"}) as client:
-            transfer.run(client)
+            try:
+                transfer.run(client)
+            except _TooLarge:
+                transfer.forget()
+                raise
         digest = _digest(transfer.part, Pace(report, check, f"checking {name}", transfer.pace.done, "bytes"))
         if sha256 and digest != sha256:
             transfer.forget()
@@ -147,7 +154,9 @@ class _Transfer:
             start = have if resumed else 0
             self._begin(response, start)
             with self.part.open("ab" if resumed else "wb") as file:
-                for block in response.iter_raw(BLOCK_BYTES):
+                # Packed although it was asked not to: then only the unpacked bytes are of use, and cannot be resumed.
+                packed = "Content-Encoding" in response.headers
+                for block in response.iter_bytes() if packed else response.iter_raw():
                     file.write(block)
                     self.pace.add(len(block))
                     self._refuse_size(self.pace.done)
@@ -161,7 +170,8 @@ class _Transfer:
         length = response.headers.get("Content-Length", "")
         self.content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.pace.done = start
-        self.pace.total = start + int(length) if length.isdecimal() else None
+        packed = "Content-Encoding" in response.headers
+        self.pace.total = start + int(length) if length.isdecimal() and not packed else None
         if self.pace.total is not None:
             self._refuse_size(self.pace.total)
             require_free(self.part.parent, self.pace.total - start, f"The download of {self.name}")
@@ -169,6 +179,7 @@ class _Transfer:
             # Only a strong mark says that the bytes are the same; without one a part is never gone on with.
             tag = response.headers.get("ETag", "")
             self._mark = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+            self._mark = None if packed else self._mark
             self._note.write_text(json.dumps({"url": self.url, "mark": self._mark}), encoding="utf-8")
 
     def _refuse(self, response: httpx.Response) -> None:
@@ -188,8 +199,7 @@ class _Transfer:
 
     def _refuse_size(self, num_bytes: int) -> None:
         if self.max_bytes is not None and num_bytes > self.max_bytes:
-            self.forget()
-            raise DownloadError(
+            raise _TooLarge(
                 f"{self.name} at {self.url} is larger than the {self.max_bytes:,} bytes that are accepted here."
             )
 
