@@ -95,8 +95,11 @@ def refuse_unknown(unknown: list[str], known: Iterable[str]) -> None:
 
 def problem_lines(error: ConfigError, options: dict[str, Option]) -> list[str]:
     """One line for each problem, beginning with the flag to change."""
-    lines = []
-    for problem in error.problems:
-        flag = f"--{problem.field.replace('_', '-')}: " if problem.field in {*options, "config", "preset"} else ""
-        lines.append(flag + " ".join(problem.message.split()))
-    return lines
+    return [_flag_of(problem.field, options) + " ".join(problem.message.split()) for problem in error.problems]
+
+
+def _flag_of(field: str, options: dict[str, Option]) -> str:
+    if field in ("", "checkpoint"):
+        return ""
+    # A flag that does not exist never gets this far, so an unknown name was in the file.
+    return f"{options[field].flag}: " if field in options else "--preset: " if field == "preset" else "--config: "

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any):
         super().__init__(**{"allow_abbrev": False, **settings})
+        # Before Python 3.14 argparse takes -1e-3 for a flag, and not for a number that the option can refuse.
+        self._negative_number_matcher = re.compile(r"-(\d|\.\d|inf$|nan$)")
 
     def error(self, message: str) -> None:
         self.exit(WRONG_USE, f"{self.prog}: {message}. --help lists what there is.\n")
