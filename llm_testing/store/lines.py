@@ -68,7 +68,7 @@ def lines_back(file: BinaryIO, end: int) -> Iterator[bytes]:
     """The lines before end, last first, reading only as far back as the caller goes."""
     rest = b""
     while end > 0:
-        start = max(0, end - _TAIL_BYTES)
+        start = max(0, end - max(_TAIL_BYTES, len(rest)))
         file.seek(start)
         first, *lines = (file.read(end - start) + rest).split(b"\n")
         yield from (line for line in reversed(lines) if line)
