@@ -1,0 +1,215 @@
+"""What the page's own script reads: live numbers, curves by cursor, texts and the list of runs, as ready-made bytes.
+
+All of these only look. Bytes are made once per version of what they show and then handed to every viewer, so that
+fifty open tabs cost the trainer no more than one. Reading files happens in worker threads, never in the event loop.
+"""
+
+import asyncio
+import json
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from hashlib import sha256
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from llm_testing.errors import BadRunId, NotFound, UserError
+from llm_testing.service.curves import columns_of, thinned
+from llm_testing.service.figures import PANELS, X_AXES, colour_of
+from llm_testing.service.lab import Lab
+
+MOST_POINTS = 2400
+MOST_TEXTS = 400
+FRESH_S = 0.25
+"""A trainer may report a thousand times a second; a viewer sees four pictures of that."""
+LIST_FRESH_S = 1.0
+MACHINE_FRESH_S = 5.0
+KEPT_ANSWERS = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A ready-made JSON body and the tag that says whether a viewer has it."""
+
+    body: bytes
+    tag: str
+
+
+class Answers:
+    """The newest few answers by question; each is made once for all who ask while it is fresh."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._kept: OrderedDict[tuple, tuple[float, Answer]] = OrderedDict()
+        self._making: dict[tuple, asyncio.Task[Answer]] = {}
+
+    async def get(self, question: tuple, fresh_s: float, make: Callable[[], Any]) -> Answer:
+        """The kept answer while it is fresh, else a new one; who asks meanwhile waits for the same one."""
+        kept = self._kept.get(question)
+        if kept is not None and self._clock() - kept[0] < fresh_s:
+            return kept[1]
+        task = self._making.get(question)
+        if task is None:
+            task = asyncio.create_task(self._make(question, make))
+            self._making[question] = task
+            task.add_done_callback(lambda _: self._making.pop(question, None))
+        return await asyncio.shield(task)  # one viewer that leaves does not take it from the others
+
+    async def _make(self, question: tuple, make: Callable[[], Any]) -> Answer:
+        asked = self._clock()
+        answer = await run_in_threadpool(lambda: answer_of(make()))
+        self._kept[question] = (asked, answer)
+        self._kept.move_to_end(question)
+        while len(self._kept) > KEPT_ANSWERS:
+            self._kept.popitem(last=False)
+        return answer
+
+
+def answer_of(value: Any) -> Answer:
+    """JSON bytes without NaN, which browsers refuse: a number that is not finite becomes null."""
+    body = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return Answer(body, f'"{sha256(body).hexdigest()[:16]}"')
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _plain(asdict(value)) if is_dataclass(value) else value
+
+
+class LiveRoutes:
+    """The read-only routes under /live."""
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self.answers = Answers()
+
+    def routes(self) -> list[Route]:
+        """Every route, to be put on the app behind the gate."""
+        table = {
+            "status": self.status,
+            "machine": self.machine,
+            "points": self.points,
+            "texts": self.texts,
+            "runs": self.runs,
+            "run": self.run,
+            "compare": self.compare,
+            "figures": self.figures,
+        }
+        return [Route(f"/live/{name}", in_words(handler), methods=["GET"]) for name, handler in table.items()]
+
+    async def status(self, request: Request) -> Answer:
+        """The run that is active or ended last; the strip shows it on every tab."""
+        return await self.answers.get(("status",), FRESH_S, self._status)
+
+    async def machine(self, request: Request) -> Answer:
+        """Device, cores and memory as this process may use them."""
+        return await self.answers.get(("machine",), MACHINE_FRESH_S, self.lab.machine)
+
+    async def points(self, request: Request) -> Answer:
+        """New points of a run's curves after a cursor, as columns; everything, thinned, where there is no cursor."""
+        run_id, after = request.query_params.get("run", ""), whole_number(request, "after", -1)
+        return await self.answers.get(("points", run_id, after), FRESH_S, lambda: self._points(run_id, after))
+
+    async def texts(self, request: Request) -> Answer:
+        """New samples and events of a run after two cursors."""
+        run_id = request.query_params.get("run", "")
+        samples, events = whole_number(request, "samples", -1), whole_number(request, "events", -1)
+        question = ("texts", run_id, samples, events)
+        return await self.answers.get(question, FRESH_S, lambda: self._texts(run_id, samples, events))
+
+    async def runs(self, request: Request) -> Answer:
+        """Every run folder, damaged ones with the reason."""
+        return await self.answers.get(("runs",), LIST_FRESH_S, self._runs)
+
+    async def run(self, request: Request) -> Answer:
+        """One run's record: its saved config, environment, summary and error."""
+        run_id = request.query_params.get("run", "")
+        return await self.answers.get(("run", run_id), FRESH_S, lambda: self._run(run_id))
+
+    async def compare(self, request: Request) -> Answer:
+        """What differs between runs, and their results."""
+        run_ids = tuple(request.query_params.get("runs", "").split(","))[:20]
+        return await self.answers.get(("compare", *run_ids), FRESH_S, lambda: self.lab.compare(list(run_ids)))
+
+    async def figures(self, request: Request) -> Answer:
+        """What is drawn in which panel."""
+        return await self.answers.get(("figures",), math.inf, lambda: {"panels": PANELS, "x_axes": X_AXES})
+
+    def _status(self) -> dict[str, Any]:
+        last = self.lab.last()
+        run = None if last is None else {**asdict(last), "colour": colour_of(last.run_id)}
+        return {"run": run or self._newest(), "here": last is not None, "queued": self.lab.queued()}
+
+    def _newest(self) -> dict[str, Any] | None:
+        """The newest whole run of the folder, for a page that was opened before any run of this process."""
+        row = next((row for row in self.lab.rows() if row.damaged is None), None)
+        if row is None:
+            return None
+        error = self.lab.details(row.run_id).get("error")
+        return {**asdict(row), "colour": colour_of(row.run_id), "error": error, "warnings": []}
+
+    def _points(self, run_id: str, after: int) -> dict[str, Any]:
+        news = self.lab.points(run_id, after)
+        rows = thinned(news.rows, MOST_POINTS)
+        return {
+            "run": run_id,
+            "from": after,
+            "next": news.next,
+            "rewound_to": news.rewound_to,
+            "thinned": len(rows) < len(news.rows),
+            "columns": columns_of(rows),
+        }
+
+    def _texts(self, run_id: str, samples: int, events: int) -> dict[str, Any]:
+        said, happened = self.lab.samples(run_id, samples), self.lab.events(run_id, events)
+        return {
+            name: {"rows": news.rows[-MOST_TEXTS:], "next": news.next, "rewound_to": news.rewound_to}
+            for name, news in (("samples", said), ("events", happened))
+        } | {"run": run_id}
+
+    def _runs(self) -> dict[str, Any]:
+        return {"runs": [{**asdict(row), "colour": colour_of(row.run_id)} for row in self.lab.rows()]}
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        return {**self.lab.details(run_id), "run_id": run_id, "colour": colour_of(run_id)}
+
+
+def whole_number(request: Request, name: str, default: int) -> int:
+    """A cursor of the query, or its default.
+
+    Raises:
+        UserError: where it is not a whole number.
+    """
+    text = request.query_params.get(name, str(default))
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        raise UserError(f"{name} is a whole number; received {text[:60]!r}.")
+    return int(text)
+
+
+def in_words(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """A route of a handler: 304 where the viewer has the answer already, a status and a sentence for a user's error."""
+
+    async def route(request: Request) -> Response:
+        try:
+            answer = await handler(request)
+        except UserError as error:
+            status = 400 if isinstance(error, BadRunId) else 404 if isinstance(error, NotFound) else 422
+            return Response(answer_of({"error": str(error)}).body, status, media_type="application/json")
+        headers = {"etag": answer.tag, "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == answer.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(answer.body, headers=headers, media_type="application/json")
+
+    return route

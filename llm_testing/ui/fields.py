@@ -1,0 +1,99 @@
+"""A form's controls, made from the declared options, and the way between what they show and what an option takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from llm_testing.config.option import Option
+
+ONLY_WITH: dict[str, tuple[str, str]] = {
+    "n_layer": ("config_name", "custom"),
+    "n_head": ("config_name", "custom"),
+    "n_embd": ("config_name", "custom"),
+    "sdpa_kernel": ("attention_impl", "sdpa"),
+    "vocab_size": ("tokenizer", "bpe"),
+}
+"""Options that mean something only beside a value of another one; their controls are off otherwise."""
+AUTOMATIC = "automatic"
+_FINEST = 0.01
+
+
+def control(option: Option, value: Any) -> gr.components.Component:
+    """The control of an option, showing a value."""
+    unit = f" ({option.show.unit})" if option.show.unit else ""
+    shared = {
+        "label": option.show.title + unit,
+        "info": option.help,
+        "value": shown(option, value),
+        "elem_id": f"lt-option-{option.name}",
+        "elem_classes": ["lt-option"],
+        "interactive": True,
+    }
+    if option.kind == "bool":
+        return gr.Checkbox(**shared)
+    if option.kind == "choice":
+        choices = list(option.choices)
+        return gr.Radio(choices, **shared) if len(choices) <= 3 else gr.Dropdown(choices, **shared)
+    if option.kind in ("int", "float"):
+        # The range is checked by the service, which says so at the field; Gradio's own check would be a bare toast.
+        if slides(option):
+            return gr.Slider(option.minimum, option.maximum, step=_FINEST, **shared)
+        return gr.Number(placeholder=AUTOMATIC if option.nullable else None, **shared)
+    if option.kind == "texts":
+        return gr.Textbox(lines=2, max_lines=8, **shared)
+    if option.show.suggestions:
+        return gr.Dropdown(list(option.show.suggestions), allow_custom_value=True, **shared)
+    return gr.Textbox(max_lines=1, max_length=4096, **shared)
+
+
+def slides(option: Option) -> bool:
+    """Whether a slider can reach every sensible value: a share between two bounds that all lie on its marks."""
+    marks = (option.minimum, option.maximum, option.default)
+    if option.kind != "float" or option.nullable or None in marks:
+        return False
+    return all(abs(mark / _FINEST - round(mark / _FINEST)) < 1e-9 for mark in marks)
+
+
+def shown(option: Option, value: Any) -> Any:
+    """An option's value as its control shows it."""
+    if option.kind == "texts":
+        return "\n".join(value or ())
+    if option.kind == "text":
+        return value or ""
+    return value
+
+
+def meant(option: Option, on_control: Any) -> Any:
+    """What a control's content means as an option's value; checked by nobody yet."""
+    if option.kind == "texts":
+        return tuple(line.strip() for line in str(on_control or "").splitlines() if line.strip())
+    if option.kind == "text":
+        text = str(on_control or "").strip()
+        return None if option.nullable and not text else text
+    if option.kind == "int" and isinstance(on_control, float) and on_control.is_integer():
+        return int(on_control)
+    return on_control
+
+
+def is_on(name: str, on_controls: Mapping[str, Any]) -> bool:
+    """Whether an option's control means something beside the other ones."""
+    other, needed = ONLY_WITH.get(name, ("", None))
+    return needed is None or on_controls.get(other) == needed
+
+
+def values_of(options: Mapping[str, Option], on_controls: Sequence[Any]) -> dict[str, Any]:
+    """Option values by name from all controls in their order; what is off or left to choose is not among them."""
+    by_name = dict(zip(options, on_controls, strict=True))
+    values = {name: meant(options[name], content) for name, content in by_name.items() if is_on(name, by_name)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def empty_but_needed(options: Mapping[str, Option], on_controls: Sequence[Any]) -> list[str]:
+    """Options whose number was cleared although they have no "choose for me"."""
+    by_name = dict(zip(options, on_controls, strict=True))
+    return [
+        name
+        for name, content in by_name.items()
+        if content is None and not options[name].nullable and is_on(name, by_name)
+    ]

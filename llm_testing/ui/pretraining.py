@@ -1,0 +1,131 @@
+"""The Pretraining tab: the form of the next run on the left, the live view of the run that there is on the right."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import gradio as gr
+
+from llm_testing.config.option import Option, options_of
+from llm_testing.config.presets import PRESETS
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.errors import ConfigError
+from llm_testing.service.lab import Lab
+from llm_testing.ui.assets import mounted
+from llm_testing.ui.draft import FIRST_PRESET, forecast, kept, preset_contents, problems_shown, restored
+from llm_testing.ui.fields import ONLY_WITH, control, is_on, values_of
+from llm_testing.ui.messages import note, tells_user
+
+# Fixed, so that a draft outlives a restart; the secret only keeps the text unreadable at a glance.
+DRAFT_KEY, DRAFT_SECRET = "llm-testing-draft-1", "llm-testing"
+QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+COMMAND: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Commands go through the queue: without it a note for the user would not reach the page."""
+WAKE = "() => import('/live/static/main.js').then((m) => m.wake())"
+
+
+def pretraining_tab(page: gr.Blocks, lab: Lab) -> None:
+    """Lay out the tab inside `page` and wire it to the service."""
+    options = options_of(PretrainConfig)
+    contents = dict(zip(options, preset_contents(lab, options, FIRST_PRESET), strict=True))
+    with gr.Row(elem_classes="lt-columns"):
+        with gr.Column(scale=4, min_width=320, elem_classes="lt-form"):
+            draft = gr.BrowserState(storage_key=DRAFT_KEY, secret=DRAFT_SECRET)
+            preset = gr.Radio(
+                [(preset.title, name) for name, preset in PRESETS.items()], value=FIRST_PRESET, label="Preset",
+                info=" ".join(f"{preset.title}: {preset.about}" for preset in PRESETS.values()),
+                elem_id="lt-preset",
+            )  # fmt: skip
+            controls = _controls(options, contents)
+            summary = gr.HTML(
+                forecast(lab, options, list(contents.values())), html_template="<div class='lt-summary'></div>",
+                js_on_load=mounted("summary"), elem_id="lt-summary",
+            )  # fmt: skip
+            with gr.Row(elem_classes="lt-start"):
+                start = gr.Button("Start", variant="primary", elem_id="lt-start")
+                enqueue = gr.Button("Add to queue", elem_id="lt-enqueue")
+        with gr.Column(scale=7, min_width=320):
+            gr.HTML(html_template="<div class='lt-live'></div>", js_on_load=mounted("live"), elem_id="lt-live")
+    _wire(page, lab, options, draft, preset, controls, summary, {start: False, enqueue: True})
+
+
+def _controls(options: Mapping[str, Option], contents: Mapping[str, Any]) -> dict[str, gr.components.Component]:
+    """A control for every option: the basic ones in view, the others folded, group by group."""
+    made = {
+        name: control(option, contents[name]) for name, option in options.items() if option.show.level == "basic"
+    }
+    with gr.Accordion("Advanced", open=False, elem_id="lt-advanced"):
+        folded = [(name, option) for name, option in options.items() if option.show.level == "advanced"]
+        for group, members in groupby(folded, lambda pair: pair[1].show.group):
+            gr.Markdown(f"#### {group}", elem_classes="lt-group")
+            made |= {name: control(option, contents[name]) for name, option in members}
+    for name in ONLY_WITH:
+        made[name].interactive = is_on(name, contents)
+    return {name: made[name] for name in options}
+
+
+def _wire(
+    page: gr.Blocks,
+    lab: Lab,
+    options: Mapping[str, Option],
+    draft: gr.BrowserState,
+    preset: gr.Radio,
+    controls: Mapping[str, gr.components.Component],
+    summary: gr.HTML,
+    starters: Mapping[gr.Button, bool],
+) -> None:
+    every = list(controls.values())
+    depending = [controls[name] for name in ONLY_WITH]
+
+    def on_load(kept_draft: Any) -> list[Any]:
+        name, contents = restored(lab, options, kept_draft)
+        return [name, *_as_updates(options, contents), forecast(lab, options, contents)]
+
+    def on_preset(name: str) -> list[Any]:
+        contents = preset_contents(lab, options, name)
+        return [*_as_updates(options, contents), forecast(lab, options, contents), kept(options, name, contents)]
+
+    def on_edit(name: str, *contents: Any) -> list[Any]:
+        return [forecast(lab, options, contents), kept(options, name, contents)]
+
+    def on_switch(*contents: Any) -> list[Any]:
+        by_name = dict(zip(options, contents, strict=True))
+        return [gr.update(interactive=is_on(name, by_name)) for name in ONLY_WITH]
+
+    page.load(on_load, draft, [preset, *every, summary], **QUIET)
+    preset.input(on_preset, preset, [*every, summary, draft], **QUIET)
+    # `input` is the user's own hand alone: with `change` a preset's values would trigger every control again.
+    edits = [component.input for component in every]
+    gr.on(edits, on_edit, [preset, *every], [summary, draft], trigger_mode="always_last", **QUIET)
+    deciding = {other for other, _ in ONLY_WITH.values()}
+    gr.on([controls[name].input for name in sorted(deciding)], on_switch, every, depending, **QUIET)
+    for button, queue in starters.items():
+        begun = button.click(_starter(lab, options, queue), every, summary, **COMMAND)
+        begun.then(None, js=WAKE)
+
+
+def _starter(lab: Lab, options: Mapping[str, Option], queue: bool) -> Any:
+    """The handler of Start, or of Add to queue."""
+
+    @tells_user
+    def on_start(*contents: Any) -> dict[str, Any]:
+        before = forecast(lab, options, contents)
+        if before["problems"]:
+            return before | {"ask": True}
+        try:
+            started = lab.start(values_of(options, contents), queue=queue)
+        except ConfigError as error:
+            return before | {"problems": problems_shown(options, error.problems), "ask": True}
+        note("The run has started." if started.position is None else f"Queued: number {started.position} in line.")
+        return before
+
+    return on_start
+
+
+def _as_updates(options: Mapping[str, Option], contents: list[Any]) -> list[Any]:
+    """Contents for all controls, with those switched off that mean nothing beside the others."""
+    by_name = dict(zip(options, contents, strict=True))
+    return [
+        gr.update(value=content, interactive=is_on(name, by_name)) if name in ONLY_WITH else gr.update(value=content)
+        for name, content in by_name.items()
+    ]

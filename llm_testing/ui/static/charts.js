@@ -1,0 +1,178 @@
+// The curves of one run, or of several over one another: Plotly.react on one figure, so that zoom and legend stay.
+
+import { ask } from "./feed.js";
+import { el, keep, kept } from "./dom.js";
+import { plain } from "./words.js";
+
+const FEW_POINTS = 30; // below this a line alone would hide where the points are
+const NARROW_PX = 620;
+let plotly = null, figures = null;
+
+export function loadPlotly() {
+  plotly ??= new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly);
+    const script = el("script", { src: new URL("../plotly.min.js", import.meta.url).href, onload: () => resolve(window.Plotly), onerror: reject });
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+function loadFigures() {
+  figures ??= ask("figures").then(({ value }) => value);
+  return figures;
+}
+
+// An exponential mean that starts unbiased and leaves gaps where they are.
+export function smoothed(values, share) {
+  if (!share) return values;
+  let mean = 0, weight = 0;
+  return values.map((value) => {
+    if (value == null) return null;
+    mean = share * mean + (1 - share) * value;
+    weight = share * weight + (1 - share);
+    return mean / weight;
+  });
+}
+
+export class Charts {
+  constructor(element, { note = "" } = {}) {
+    this.view = kept("view", { log: false, smooth: 0.6, x: "step" });
+    this.curves = [];
+    this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm and tokens per second" });
+    this.empty = el("p", { class: "lt-empty" }, note);
+    element.replaceChildren(this.toolbar(), el("div", { class: "lt-plot-box" }, this.plot, this.empty));
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.plot);
+    this.dark = new MutationObserver(() => this.draw());
+    this.dark.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  toolbar() {
+    const set = (name, read) => (event) => { this.view[name] = read(event.target); keep("view", this.view); this.draw(); };
+    const log = el("input", { type: "checkbox", onchange: set("log", (t) => t.checked) });
+    log.checked = this.view.log;
+    const smooth = el("input", { type: "range", min: 0, max: 0.98, step: 0.02, "aria-label": "smoothing", oninput: set("smooth", (t) => Number(t.value)) });
+    smooth.value = this.view.smooth;
+    const x = el("select", { "aria-label": "horizontal axis", onchange: set("x", (t) => t.value) },
+      [["step", "step"], ["tokens_seen", "tokens"], ["elapsed_s", "time"]].map(([value, label]) => el("option", { value, selected: this.view.x === value }, label)));
+    return el("div", { class: "lt-toolbar" },
+      el("label", {}, log, " log"), el("label", {}, "smooth ", smooth), el("label", {}, "x ", x),
+      el("span", { class: "lt-spring" }),
+      el("button", { type: "button", class: "lt-link", onclick: () => this.png() }, "PNG"),
+      el("button", { type: "button", class: "lt-link", onclick: () => this.csv() }, "CSV"));
+  }
+
+  // runs: [{curve, name, colour}]
+  show(runs) { this.runs = runs; return this.draw(); }
+
+  async draw() {
+    if (!this.runs || this.drawing) { this.again = Boolean(this.runs); return; }
+    this.drawing = true;
+    try {
+      const [Plotly, described] = await Promise.all([loadPlotly(), loadFigures()]);
+      const drawn = this.runs.some((run) => run.curve.length > 0);
+      this.empty.hidden = drawn;
+      this.plot.hidden = !drawn;
+      const width = this.plot.clientWidth;
+      if (drawn && width > 0) {
+        await Plotly.react(this.plot, this.traces(described), this.layout(described, width), { responsive: false, displaylogo: false, displayModeBar: false, doubleClick: "reset+autosize", scrollZoom: false });
+        this.plot.dataset.points = Math.max(...this.runs.map((run) => run.curve.length));
+      }
+    } finally {
+      this.drawing = false;
+    }
+    if (this.again) { this.again = false; this.draw(); }
+  }
+
+  traces(described) {
+    const axis = described.x_axes.find((a) => a.column === this.view.x) ?? described.x_axes[0];
+    const several = this.runs.length > 1;
+    const ink = getComputedStyle(document.body).getPropertyValue("--lt-ink").trim() || "#222";
+    const used = new Map();
+    return this.runs.flatMap((run) => {
+      const columns = run.curve.columns;
+      if (!columns) return [];
+      const same = used.get(run.colour) ?? 0; // two runs of one colour differ in their dashes
+      used.set(run.colour, same + 1);
+      const dash = ["solid", "dash", "dot", "dashdot"][same % 4];
+      const x = columns[axis.column].map((value) => (value == null ? null : value / axis.divide));
+      return described.panels.flatMap((panel, i) => panel.traces.flatMap((trace) =>
+        this.trace(trace, columns, x, { run, several, ink, dash, axes: axesOf(i), first: i === 0 })));
+    });
+  }
+
+  trace({ column, name, style }, columns, x, { run, several, ink, dash, axes, first }) {
+    const y = columns[column];
+    const label = several ? (first ? `${plain(run.name)} · ${name}` : plain(run.name)) : name;
+    const base = { ...axes, type: "scatter", name: escaped(label), connectgaps: false, showlegend: first, legendgroup: several ? run.runId : undefined,
+      hovertemplate: first ? "%{y:.4f}" : "%{y:.4~g}" };
+    if (style === "dots" || style === "star") {
+      const at = y.flatMap((value, i) => (value == null ? [] : [i]));
+      if (!at.length) return [];
+      const colour = several ? run.colour : ink;
+      return [{ ...base, x: at.map((i) => x[i]), y: at.map((i) => y[i]), mode: style === "star" ? "markers" : "lines+markers",
+        line: { color: colour, width: 1.5, dash: several ? "dot" : "solid" },
+        marker: { color: colour, size: style === "star" ? 12 : 6, symbol: style === "star" ? "star" : "circle" }, showlegend: first && (!several || style === "line") }];
+    }
+    const few = y.length < FEW_POINTS;
+    const line = { ...base, x, y, mode: few ? "lines+markers" : "lines", marker: { color: run.colour, size: 4 }, line: { color: run.colour, width: style === "plain" ? 1.2 : 1.8, dash } };
+    if (style === "plain" || !this.view.smooth || few) return [line];
+    // The raw curve stays in sight behind the smoothed one: smoothing must not hide a spike.
+    return [
+      { ...line, opacity: 0.32, line: { ...line.line, width: 1 }, showlegend: false, hoverinfo: several ? "skip" : undefined, name: escaped(`${label}, each point`) },
+      { ...line, y: smoothed(y, this.view.smooth) },
+    ];
+  }
+
+  layout(described, width) {
+    const narrow = width < NARROW_PX;
+    const style = getComputedStyle(document.body);
+    const css = (name) => style.getPropertyValue(name).trim();
+    const axis = described.x_axes.find((a) => a.column === this.view.x) ?? described.x_axes[0];
+    const grid = { gridcolor: css("--lt-grid"), zeroline: false, linecolor: css("--lt-grid"), tickfont: { size: 11 }, automargin: false };
+    const rows = narrow ? [[0.61, 1], [0.41, 0.52], [0.205, 0.315], [0, 0.11]] : [[0.45, 1], [0, 0.27], [0, 0.27], [0, 0.27]];
+    const columns = narrow ? [[0, 1], [0, 1], [0, 1], [0, 1]] : [[0, 1], [0, 0.28], [0.36, 0.64], [0.72, 1]];
+    const layout = {
+      height: narrow ? 680 : 470, margin: { t: 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--lt-ink"), family: "system-ui, sans-serif", size: 12 },
+      hoverlabel: { bgcolor: css("--lt-panel"), bordercolor: css("--lt-line"), font: { color: css("--lt-ink") } },
+      legend: { orientation: "h", x: 1, xanchor: "right", y: 1, yanchor: "bottom", font: { size: 11 } },
+      uirevision: `${this.view.x}|${this.runs.map((run) => run.runId).join()}`, annotations: [],
+    };
+    described.panels.forEach((panel, i) => {
+      const id = i ? i + 1 : "";
+      layout[`xaxis${id}`] = { ...grid, domain: columns[i], anchor: `y${id}`, matches: i ? "x" : undefined, rangemode: "tozero",
+        title: { text: !i || (narrow && i === 3) ? axis.title : "", font: { size: 11 }, standoff: 4 }, nticks: i ? 4 : undefined };
+      layout[`yaxis${id}`] = { ...grid, domain: rows[i], anchor: `x${id}`, type: panel.log && this.view.log ? "log" : "linear",
+        uirevision: `${panel.log && this.view.log}`, nticks: i ? 4 : undefined, tickformat: i ? "~s" : undefined, exponentformat: "power" };
+      if (panel.key === "lr") layout[`yaxis${id}`].tickformat = ".1~e";
+      layout.annotations.push({ text: panel.title, showarrow: false, xref: "paper", yref: "paper", x: columns[i][0], y: rows[i][1], xanchor: "left", yanchor: "bottom", font: { size: 11, color: css("--lt-soft") } });
+    });
+    return layout;
+  }
+
+  async png() {
+    const Plotly = await loadPlotly();
+    if (this.plot.dataset.points) await Plotly.downloadImage(this.plot, { format: "png", scale: 2, filename: this.fileName() });
+  }
+
+  csv() {
+    const lines = [];
+    for (const { curve, runId } of this.runs ?? []) {
+      if (!curve.columns) continue;
+      const names = Object.keys(curve.columns);
+      if (!lines.length) lines.push(["run_id", ...names].join());
+      curve.columns.step.forEach((_, i) => lines.push([runId, ...names.map((name) => curve.columns[name][i] ?? "")].join()));
+    }
+    const url = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+    el("a", { href: url, download: `${this.fileName()}.csv` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+
+  fileName() { return (this.runs ?? []).map((run) => run.runId).join("-").slice(0, 80) || "llm-testing"; }
+}
+
+const axesOf = (i) => (i ? { xaxis: `x${i + 1}`, yaxis: `y${i + 1}` } : { xaxis: "x", yaxis: "y" });
+
+// Plotly reads a small markup in names; a run's name is shown as it is.
+const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -1,0 +1,46 @@
+// Elements are built, never written as markup: whatever a text holds, it is shown as text.
+
+export function el(tag, props = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value == null || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name === "class") made.className = value;
+    else if (name === "style") made.style.cssText = value;
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.flat().filter((child) => child != null && child !== false));
+  return made;
+}
+
+// Replace an element's children only if what they say has changed, so that focus, selection and scroll stay.
+export function show(element, key, build) {
+  const said = JSON.stringify(key);
+  if (element.dataset.said === said) return;
+  element.dataset.said = said;
+  element.replaceChildren(...[build()].flat().filter(Boolean));
+}
+
+const WORDS = {
+  queued: "queued", starting: "starting", running: "running", pausing: "pausing", paused: "paused",
+  stopping: "stopping", completed: "done", stopped: "stopped", failed: "failed", interrupted: "interrupted",
+};
+const SIGNS = {
+  queued: "…", starting: "▸", running: "▶", pausing: "‖", paused: "‖", stopping: "■",
+  completed: "✓", stopped: "■", failed: "✕", interrupted: "⚡",
+};
+export const ACTIVE = ["starting", "running", "pausing", "paused", "stopping"];
+
+export function stateChip(state) {
+  return el("span", { class: `lt-state lt-${state}` }, el("span", { "aria-hidden": "true" }, `${SIGNS[state] ?? "?"} `), WORDS[state] ?? state ?? "unknown");
+}
+
+export const dot = (colour) => el("span", { class: "lt-dot", style: `background:${colour}`, "aria-hidden": "true" });
+
+// What someone chose to look at, kept in this browser.
+export function kept(name, fallback) {
+  try { return JSON.parse(localStorage.getItem(`llm-testing-${name}`)) ?? fallback; } catch { return fallback; }
+}
+export function keep(name, value) {
+  try { localStorage.setItem(`llm-testing-${name}`, JSON.stringify(value)); } catch { /* a browser without storage forgets */ }
+}

@@ -1,0 +1,121 @@
+// News from the server, only while the tab is in view: the status by its tag, curves and texts by cursor.
+
+import { ACTIVE } from "./dom.js";
+
+const BUSY_MS = 1000, IDLE_MS = 3000, MACHINE_MS = 10000;
+const FULL_AGAIN = 6000; // points; asked for anew, the server thins them
+
+export async function ask(name, params = {}, tag = null) {
+  const url = new URL(`../${name}`, import.meta.url);
+  url.search = new URLSearchParams(params);
+  const reply = await fetch(url, { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+  if (reply.status === 304) return { same: true, tag };
+  const value = await reply.json();
+  if (!reply.ok) throw new Error(value.error ?? `The server answered ${reply.status}.`);
+  return { value, tag: reply.headers.get("etag") };
+}
+
+export class Feed {
+  constructor() {
+    this.listeners = new Set();
+    this.status = null;
+    this.machine = null;
+    this.lost = false;
+    this.tag = null;
+    this.timer = null;
+    this.machineAt = 0;
+    document.addEventListener("visibilitychange", () => this.wake());
+    this.wake();
+  }
+
+  listen(listener) {
+    this.listeners.add(listener);
+    if (this.status) listener(this);
+    return () => this.listeners.delete(listener);
+  }
+
+  wake() {
+    clearTimeout(this.timer);
+    if (document.visibilityState === "visible") this.timer = setTimeout(() => this.look(), 0);
+  }
+
+  async look() {
+    clearTimeout(this.timer);
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      const now = Date.now();
+      if (now - this.machineAt > MACHINE_MS) {
+        this.machineAt = now;
+        this.machine = (await ask("machine")).value;
+      }
+      const news = await ask("status", {}, this.tag);
+      const found = this.lost;
+      this.lost = false;
+      if (!news.same) { this.status = news.value; this.tag = news.tag; }
+      if (!news.same || found) this.tell();
+    } catch {
+      if (!this.lost) { this.lost = true; this.tell(); }
+    }
+    this.looking = false;
+    if (document.visibilityState !== "visible") return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), this.active() ? BUSY_MS : IDLE_MS);
+  }
+
+  active() { return ACTIVE.includes(this.status?.run?.state); }
+
+  tell() { for (const listener of this.listeners) listener(this); }
+}
+
+// The curve of one run, kept as columns that grow.
+export class Curve {
+  constructor(runId) {
+    this.runId = runId;
+    this.clear();
+  }
+
+  clear() { this.columns = null; this.next = -1; }
+
+  get length() { return this.columns?.step.length ?? 0; }
+
+  // True where something is new.
+  async more() {
+    if (this.length > FULL_AGAIN) this.clear();
+    const { value: news } = await ask("points", { run: this.runId, after: this.next });
+    if (news.from !== this.next) return false; // another answer came first
+    const rewound = news.rewound_to != null && this.columns;
+    if (rewound) this.cut(news.rewound_to);
+    this.next = news.next;
+    if (!this.columns) this.columns = news.columns;
+    else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    return rewound || news.columns.step.length > 0;
+  }
+
+  cut(step) {
+    const first = this.columns.step.findIndex((s) => s > step);
+    if (first >= 0) for (const values of Object.values(this.columns)) values.length = first;
+  }
+}
+
+// Samples and events of one run.
+export class Texts {
+  constructor(runId) {
+    this.runId = runId;
+    this.samples = { rows: [], next: -1 };
+    this.events = { rows: [], next: -1 };
+  }
+
+  async more() {
+    const { value: news } = await ask("texts", { run: this.runId, samples: this.samples.next, events: this.events.next });
+    let changed = false;
+    for (const name of ["samples", "events"]) {
+      const { rows, next, rewound_to: rewound } = news[name];
+      if (rewound != null) this[name].rows = this[name].rows.filter((row) => (row.step ?? 0) <= rewound);
+      changed ||= rows.length > 0 || rewound != null;
+      this[name].rows.push(...rows);
+      this[name].next = next;
+    }
+    return changed;
+  }
+}

@@ -1,0 +1,129 @@
+// The live view: what the run is doing, its curves, its samples and what happened to it.
+
+import { Charts } from "./charts.js";
+import { ACTIVE, dot, el, show, stateChip } from "./dom.js";
+import { Curve, Texts } from "./feed.js";
+import * as words from "./words.js";
+
+const EMPTY = "The first point comes a few seconds after Start, once the text is read and the model is built.";
+
+export function mountLive(element, feed) {
+  const box = element.querySelector(".lt-live");
+  const view = new RunView(box, EMPTY);
+  feed.listen(() => {
+    const run = feed.status?.run;
+    if (run) view.show(run);
+  });
+}
+
+// One run in full; the live view and Run History share it.
+export class RunView {
+  constructor(box, note) {
+    this.now = el("div", { class: "lt-now" });
+    this.trouble = el("div", {});
+    const charts = el("div", { class: "lt-charts" });
+    this.samples = el("div", { class: "lt-samples" });
+    this.events = el("div", { class: "lt-events" });
+    box.replaceChildren(this.now, this.trouble, charts,
+      el("section", {}, el("h2", {}, "Samples"), this.samples),
+      el("section", {}, el("h2", {}, "Events"), this.events));
+    this.charts = new Charts(charts, { note });
+    this.reading = false;
+    this.texts();
+  }
+
+  async show(run) {
+    const other = this.run?.run_id !== run.run_id;
+    this.run = run;
+    if (other) {
+      this.curve = new Curve(run.run_id);
+      this.text = new Texts(run.run_id);
+      this.at = null;
+      this.texts();
+    }
+    this.state();
+    await this.read();
+  }
+
+  // One look at a time; what comes meanwhile is looked at once more.
+  async read() {
+    if (this.reading) { this.again = true; return; }
+    this.reading = true;
+    try {
+      const { curve, text } = this;
+      const [points, said] = await Promise.all([curve.more(), text.more()]);
+      if (curve === this.curve) {
+        if (points || !this.drawn || this.drawn !== curve) {
+          this.drawn = curve;
+          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour }]);
+        }
+        if (said) this.texts();
+      }
+    } catch (error) {
+      console.warn("The run could not be read:", error.message);
+    }
+    this.reading = false;
+    if (this.again) { this.again = false; this.read(); }
+  }
+
+  state() {
+    const run = this.run;
+    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run));
+    show(this.trouble, [run.error, run.warnings], () => [trouble(run.error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
+  }
+
+  texts() {
+    const samples = this.text?.samples.rows ?? [], events = this.text?.events.rows ?? [];
+    this.showSamples(samples);
+    show(this.events, events.length ? events.slice(-60) : "none", () => (events.length
+      ? el("ol", { class: "lt-log" }, [...events].reverse().slice(0, 60).map((event) => el("li", {}, el("time", {}, words.clock(event.at)), ` ${words.plain(eventWords(event))}`)))
+      : el("p", { class: "lt-empty-small" }, "Starts, saves, pauses and warnings are listed here.")));
+  }
+
+  showSamples(samples) {
+    const steps = [...new Set(samples.map((sample) => sample.step))];
+    const at = Math.min(this.at ?? steps.length - 1, steps.length - 1);
+    show(this.samples, [steps, at, samples.length], () => {
+      if (!steps.length) return el("p", { class: "lt-empty-small" }, "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.");
+      const pick = el("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": "step of the samples", oninput: (event) => {
+        const chosen = Number(event.target.value);
+        this.at = chosen === steps.length - 1 ? null : chosen;
+        this.showSamples(samples);
+        this.samples.querySelector("input")?.focus();
+      } });
+      pick.value = at;
+      return [
+        el("label", { class: "lt-scrub" }, steps.length > 1 ? pick : "", el("b", {}, `step ${words.number(steps[at])}`)),
+        ...samples.filter((sample) => sample.step === steps[at]).map((sample) => el("blockquote", {}, el("b", {}, words.plain(sample.prompt)), words.plain(sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text))),
+      ];
+    });
+  }
+}
+
+function now(run) {
+  const active = ACTIVE.includes(run.state);
+  const done = words.percent(run.done, run.total);
+  const doing = active ? words.plain(run.phase || run.state) : "";
+  const amount = !active || run.total == null ? "" : run.unit === "bytes" ? `${words.bytes(run.done)} of ${words.bytes(run.total)}` : `${words.number(run.done)} of ${words.number(run.total)} ${run.unit}`;
+  const val = run.val_loss == null ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
+  return [
+    el("div", { class: "lt-now-line" }, el("span", { class: "lt-name" }, dot(run.colour), words.plain(run.name || run.run_id)), stateChip(run.state),
+      doing && doing !== run.state ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
+      active && run.eta_s != null && run.state === "running" ? el("span", { class: "lt-fact" }, "about ", el("b", {}, words.duration(run.eta_s)), " left") : null, val),
+    active ? el("progress", { class: "lt-progress", max: 100, value: done, "aria-label": doing || "progress" }) : null,
+  ];
+}
+
+function trouble(error) {
+  if (!error) return null;
+  const said = typeof error === "string" ? { title: "This run failed", message: error } : error;
+  return el("div", { class: "lt-error", role: "alert" }, el("strong", {}, words.plain(said.title || "This run failed")), el("p", {}, words.plain(said.message)),
+    said.traceback ? el("details", {}, el("summary", {}, "Details for a bug report"),
+      el("button", { type: "button", class: "lt-link", onclick: () => navigator.clipboard?.writeText(said.traceback) }, "Copy"), el("pre", {}, words.plain(said.traceback))) : null);
+}
+
+function eventWords(event) {
+  const at = event.step == null ? "" : ` at step ${words.number(event.step)}`;
+  const name = String(event.event ?? event.state ?? "").replaceAll("_", " ");
+  return `${name}${at}${event.message ? `: ${event.message}` : ""}`;
+}
