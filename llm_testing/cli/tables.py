@@ -4,9 +4,8 @@ from pathlib import Path
 
 from llm_testing.cli.flags import default_in_words, takes_in_words
 from llm_testing.config.option import Option
+from llm_testing.config.presets import PRESETS
 from llm_testing.errors import NotFound
-
-BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
 
 
 def markdown_tables(options: dict[str, Option]) -> str:
@@ -14,7 +13,7 @@ def markdown_tables(options: dict[str, Option]) -> str:
     parts = []
     for group, members in _grouped(options).items():
         rows = [f"| `{o.name}` | {default_in_words(o)} | {takes_in_words(o)} | {o.help} |" for o in members]
-        parts.append("\n".join([f"#### {group}", "", "| option | default | takes | what it does |",
+        parts.append("\n".join([f"### {group}", "", "| option | default | takes | what it does |",
                                 "| --- | --- | --- | --- |", *rows]))  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -31,21 +30,33 @@ def plain_tables(options: dict[str, Option]) -> str:
     return "\n".join(lines)
 
 
-def rewrite(path: Path, tables: str) -> bool:
-    """Put the tables between the markers of a file; returns whether that changed it.
+def preset_table() -> str:
+    """A Markdown table of the presets."""
+    rows = [f"| {preset.title} | `{name}` | {preset.about} |" for name, preset in PRESETS.items()]
+    return "\n".join(["| preset | `--preset` | what it is for |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def rewrite(path: Path, tables: dict[str, str]) -> bool:
+    """Put each table between its markers in a file; returns whether that changed the file.
+
+    Args:
+        tables: by the name in their markers, as in `<!-- options:begin -->`.
 
     Raises:
-        NotFound: for a file that is not there or has no markers.
+        NotFound: for a file that is not there or lacks a marker.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise NotFound(f"The file {path} cannot be read: {error}.") from None
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NotFound(f"The file {path} has no lines {BEGIN} and {END} to put the tables between.")
-    new = f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
+    new = text
+    for name, table in tables.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, found, rest = new.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found or not found_end:
+            raise NotFound(f"The file {path} has no lines {begin} and {end} to put a table between.")
+        new = f"{before}{begin}\n{table}{end}{after}"
     if new != text:
         path.write_text(new, encoding="utf-8")
     return new != text

@@ -6,7 +6,7 @@ import time
 
 from llm_testing.cli.answer import OK, print_json, print_lines, table
 from llm_testing.cli.door import new_sampling, open_lab
-from llm_testing.cli.tables import markdown_tables, plain_tables, rewrite
+from llm_testing.cli.tables import markdown_tables, plain_tables, preset_table, rewrite
 from llm_testing.cli.terminal import ProgressLine
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
@@ -78,7 +78,7 @@ def options(args: argparse.Namespace) -> int:
     """The option tables."""
     declared = options_of(PretrainConfig)
     if args.into:
-        changed = rewrite(args.into, markdown_tables(declared))
+        changed = rewrite(args.into, {"presets": preset_table(), "options": markdown_tables(declared)})
         print_lines([f"{args.into} is {'rewritten' if changed else 'up to date'}."])
     else:
         sys.stdout.write(markdown_tables(declared) if args.markdown else plain_tables(declared))
