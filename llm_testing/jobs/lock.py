@@ -25,6 +25,8 @@ _POLL_S = 0.25
 class TrainerLock:
     """The right to train on a device, for one process and one run at a time.
 
+    Keep the object for as long as the run lasts: the lock ends with it.
+
     Args:
         root: the runs folder.
         device: "cpu", "cuda:0" or the like; each has its own lock.

@@ -63,8 +63,7 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> Written:
     draft = path.with_name(draft_name())
     try:
         written = write_new(draft, write)
-        with disk_full_named(path, written.bytes):
-            replace_path(draft, path)
+        replace_path(draft, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(draft)
@@ -215,22 +214,24 @@ def sync_folder(path: Path) -> None:
     """Make renames in a folder survive a power cut; nothing to do where folders cannot be opened (Windows)."""
     if os.name == "nt":
         return
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some network and FUSE mounts cannot sync a folder. Everything else is a disk that failed, and must be told.
-        if error.errno not in _UNSUPPORTED:
-            raise
-    finally:
-        os.close(fd)
+    with disk_full_named(path):
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            # Some network and FUSE mounts cannot sync a folder. All else is a disk that failed, and must be told.
+            if error.errno not in _UNSUPPORTED:
+                raise
+        finally:
+            os.close(fd)
 
 
 def replace_path(old: Path, new: Path) -> None:
     """Rename a file or folder; on Windows a scanner may hold it for a moment, so it is tried again for a second."""
     for attempt in range(20):
         try:
-            os.replace(old, new)
+            with disk_full_named(new):
+                os.replace(old, new)
             return
         except PermissionError:
             if os.name != "nt" or attempt == 19:
