@@ -1,6 +1,5 @@
 """The page: `python app.py`, then open the address that it says. Ctrl-C saves the run that is on and ends."""
 
-import argparse
 import os
 import sys
 import threading

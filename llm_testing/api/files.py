@@ -1,4 +1,4 @@
-"""The page's own scripts, styles and plotly.min.js, read once and served with a tag, so that nothing comes from afar."""
+"""The page's own scripts, styles and plotly.min.js, read once and served with a tag; nothing comes from afar."""
 
 from collections.abc import Mapping
 from hashlib import sha256

@@ -23,6 +23,7 @@ from llm_testing.errors import BadRunId, NotFound, UserError
 from llm_testing.service.curves import columns_of, thinned
 from llm_testing.service.figures import PANELS, X_AXES, colour_of
 from llm_testing.service.lab import Lab
+from llm_testing.service.views import Live
 
 MOST_POINTS = 2400
 MOST_TEXTS = 400
@@ -147,9 +148,14 @@ class LiveRoutes:
         return await self.answers.get(("figures",), math.inf, lambda: {"panels": PANELS, "x_axes": X_AXES})
 
     def _status(self) -> dict[str, Any]:
-        last = self.lab.last()
+        last = self.lab.live() or self._still_there(self.lab.last())
         run = None if last is None else {**asdict(last), "colour": colour_of(last.run_id)}
         return {"run": run or self._newest(), "here": last is not None, "queued": self.lab.queued()}
+
+    def _still_there(self, ended: Live | None) -> Live | None:
+        """A run that has ended, unless it was discarded or deleted since."""
+        there = ended is not None and any(row.run_id == ended.run_id for row in self.lab.rows())
+        return ended if there else None
 
     def _newest(self) -> dict[str, Any] | None:
         """The newest whole run of the folder, for a page that was opened before any run of this process."""

@@ -1,4 +1,4 @@
-"""Curves as a page or a report draws them: columns instead of rows, and long histories thinned without losing a spike."""
+"""Curves as a page or a report draws them: columns instead of rows, long histories thinned without losing a spike."""
 
 import math
 from collections.abc import Sequence

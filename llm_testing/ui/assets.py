@@ -14,14 +14,6 @@ def addresses() -> dict[str, Path]:
     return own | {"/live/plotly.min.js": PLOTLY_JS}
 
 
-def page_css() -> str:
-    """The page's own styles, on top of the theme."""
-    return (STATIC / "page.css").read_text(encoding="utf-8")
-
-
-def mounted(part: str) -> str:
-    """The script of a gr.HTML that hands its element to one part of static/main.js.
-
-    `watch` must be asked for inside: Gradio offers it to this script alone.
-    """
-    return f"import('/live/static/main.js').then((m) => m.mount('{part}', element, props, watch));"
+def page_head() -> str:
+    """What the document's head loads; as launch(css=) the styles could not look at the document's own state."""
+    return '<link rel="stylesheet" href="/live/static/page.css">'

@@ -27,7 +27,7 @@ def control(option: Option, value: Any) -> gr.components.Component:
         "info": option.help,
         "value": shown(option, value),
         "elem_id": f"lt-option-{option.name}",
-        "elem_classes": ["lt-option"],
+        "elem_classes": ["lt-option", "lt-wide"] if needs_room(option) else ["lt-option"],
         "interactive": True,
     }
     if option.kind == "bool":
@@ -47,10 +47,15 @@ def control(option: Option, value: Any) -> gr.components.Component:
     return gr.Textbox(max_lines=1, max_length=4096, **shared)
 
 
+def needs_room(option: Option) -> bool:
+    """Whether a control takes the form's whole width; two of the others share a line."""
+    return option.kind in ("text", "texts") or slides(option)
+
+
 def slides(option: Option) -> bool:
     """Whether a slider can reach every sensible value: a share between two bounds that all lie on its marks."""
     marks = (option.minimum, option.maximum, option.default)
-    if option.kind != "float" or option.nullable or None in marks:
+    if option.kind != "float" or option.nullable or None in marks or option.maximum - option.minimum > 1:
         return False
     return all(abs(mark / _FINEST - round(mark / _FINEST)) < 1e-9 for mark in marks)
 

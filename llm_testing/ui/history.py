@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 
 from llm_testing.service.lab import Lab
-from llm_testing.ui.assets import mounted
 from llm_testing.ui.messages import note, tells_user
+from llm_testing.ui.parts import drawn_by_script
 from llm_testing.ui.pretraining import COMMAND, WAKE
 
 OPEN_RUN = "(run, ...more) => import('/live/static/main.js').then((m) => [m.openRun(), ...more])"
@@ -17,17 +17,19 @@ def history_tab(lab: Lab) -> None:
     """Lay out the tab and wire its actions; the table and the charts are the page's own script."""
     with gr.Row(elem_classes="lt-columns"):
         with gr.Column(scale=5, min_width=320):
-            gr.HTML(html_template="<div class='lt-runs'></div>", js_on_load=mounted("runs"), elem_id="lt-runs")
+            drawn_by_script("runs")
         with gr.Column(scale=6, min_width=320):
             with gr.Row(elem_id="lt-actions", elem_classes="lt-actions"):
                 name = gr.Textbox(label="New name", max_lines=1, max_length=80, min_width=140, elem_id="lt-new-name")
                 rename = gr.Button("Rename", size="sm", min_width=84, elem_id="lt-rename")
-                steps = gr.Number(label="Total steps, to extend", placeholder="as planned", value=None, min_width=140,
-                                  elem_id="lt-extend-to")  # fmt: skip
+                steps = gr.Number(
+                    label="Total steps, to extend", placeholder="as planned", interactive=True, min_width=140,
+                    elem_id="lt-extend-to",
+                )  # fmt: skip
                 resume = gr.Button("Resume", size="sm", min_width=84, elem_id="lt-history-resume")
                 delete = gr.Button("Delete", size="sm", variant="stop", min_width=84, elem_id="lt-delete")
             undo = gr.Button("Undo delete", size="sm", visible=False, elem_id="lt-undo")
-            gr.HTML(html_template="<div class='lt-opened'></div>", js_on_load=mounted("opened"), elem_id="lt-opened")
+            drawn_by_script("opened")
     run_id, deleted = gr.Textbox(visible=False), gr.State(None)
 
     @tells_user

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from llm_testing.ui.assets import page_css
+from llm_testing.ui.assets import page_head
 from llm_testing.ui.theme import theme
 
 ADDRESS = "127.0.0.1"
@@ -62,6 +62,6 @@ def open_page(page: gr.Blocks, port: int | None, routes: Sequence[Any], lifespan
         max_file_size="1mb",
         state_session_capacity=200,
         theme=theme(),
-        css=page_css(),
+        head=page_head(),
     )
     return url

@@ -11,10 +11,10 @@ from llm_testing.config.presets import PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError
 from llm_testing.service.lab import Lab
-from llm_testing.ui.assets import mounted
 from llm_testing.ui.draft import FIRST_PRESET, forecast, kept, preset_contents, problems_shown, restored
 from llm_testing.ui.fields import ONLY_WITH, control, is_on, values_of
 from llm_testing.ui.messages import note, tells_user
+from llm_testing.ui.parts import drawn_by_script
 
 # Fixed, so that a draft outlives a restart; the secret only keeps the text unreadable at a glance.
 DRAFT_KEY, DRAFT_SECRET = "llm-testing-draft-1", "llm-testing"
@@ -33,19 +33,16 @@ def pretraining_tab(page: gr.Blocks, lab: Lab) -> None:
             draft = gr.BrowserState(storage_key=DRAFT_KEY, secret=DRAFT_SECRET)
             preset = gr.Radio(
                 [(preset.title, name) for name, preset in PRESETS.items()], value=FIRST_PRESET, label="Preset",
-                info=" ".join(f"{preset.title}: {preset.about}" for preset in PRESETS.values()),
-                elem_id="lt-preset",
+                info=about(FIRST_PRESET),
+                elem_id="lt-preset", elem_classes="lt-wide",
             )  # fmt: skip
             controls = _controls(options, contents)
-            summary = gr.HTML(
-                forecast(lab, options, list(contents.values())), html_template="<div class='lt-summary'></div>",
-                js_on_load=mounted("summary"), elem_id="lt-summary",
-            )  # fmt: skip
+            summary = drawn_by_script("summary", forecast(lab, options, list(contents.values())))
             with gr.Row(elem_classes="lt-start"):
                 start = gr.Button("Start", variant="primary", elem_id="lt-start")
                 enqueue = gr.Button("Add to queue", elem_id="lt-enqueue")
         with gr.Column(scale=7, min_width=320):
-            gr.HTML(html_template="<div class='lt-live'></div>", js_on_load=mounted("live"), elem_id="lt-live")
+            drawn_by_script("live")
     _wire(page, lab, options, draft, preset, controls, summary, {start: False, enqueue: True})
 
 
@@ -79,11 +76,12 @@ def _wire(
 
     def on_load(kept_draft: Any) -> list[Any]:
         name, contents = restored(lab, options, kept_draft)
-        return [name, *_as_updates(options, contents), forecast(lab, options, contents)]
+        return [_preset_update(name), *_as_updates(options, contents), forecast(lab, options, contents)]
 
     def on_preset(name: str) -> list[Any]:
         contents = preset_contents(lab, options, name)
-        return [*_as_updates(options, contents), forecast(lab, options, contents), kept(options, name, contents)]
+        said, draft_now = forecast(lab, options, contents), kept(options, name, contents)
+        return [_preset_update(name), *_as_updates(options, contents), said, draft_now]
 
     def on_edit(name: str, *contents: Any) -> list[Any]:
         return [forecast(lab, options, contents), kept(options, name, contents)]
@@ -93,7 +91,7 @@ def _wire(
         return [gr.update(interactive=is_on(name, by_name)) for name in ONLY_WITH]
 
     page.load(on_load, draft, [preset, *every, summary], **QUIET)
-    preset.input(on_preset, preset, [*every, summary, draft], **QUIET)
+    preset.input(on_preset, preset, [preset, *every, summary, draft], **QUIET)
     # `input` is the user's own hand alone: with `change` a preset's values would trigger every control again.
     edits = [component.input for component in every]
     gr.on(edits, on_edit, [preset, *every], [summary, draft], trigger_mode="always_last", **QUIET)
@@ -120,6 +118,15 @@ def _starter(lab: Lab, options: Mapping[str, Option], queue: bool) -> Any:
         return before
 
     return on_start
+
+
+def about(preset: str | None) -> str:
+    """What a preset is good for; None is a draft that belongs to none."""
+    return PRESETS[preset].about if preset in PRESETS else "Values of your own."
+
+
+def _preset_update(name: str | None) -> Any:
+    return gr.update(value=name, info=about(name))
 
 
 def _as_updates(options: Mapping[str, Option], contents: list[Any]) -> list[Any]:

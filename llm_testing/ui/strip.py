@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from llm_testing.service.lab import Lab
-from llm_testing.ui.assets import mounted
 from llm_testing.ui.messages import note, tells_user
+from llm_testing.ui.parts import drawn_by_script
 from llm_testing.ui.pretraining import COMMAND, WAKE
 
 SHOWN_RUN = "() => import('/live/static/main.js').then((m) => m.shownRun())"
@@ -19,20 +19,24 @@ SHOWN_RUN = "() => import('/live/static/main.js').then((m) => m.shownRun())"
 ASK = "() => import('/live/static/main.js').then((m) => m.ask('stop'))"
 DONE_ASKING = "() => import('/live/static/main.js').then((m) => m.ask(''))"
 
+STOP_WORDS = (
+    "<p>Stop this run? Saved, it can be resumed later from where it is. "
+    "Discarding drops what this session has trained.</p>"
+)
+
 
 def head_and_strip(lab: Lab) -> None:
     """Lay out header, strip and command buttons, and wire them."""
-    gr.HTML(html_template="<header class='lt-head'></header>", js_on_load=mounted("head"), elem_id="lt-head")
+    drawn_by_script("head")
     with gr.Row(elem_id="lt-bar", elem_classes="lt-bar"):
-        gr.HTML(html_template="<div class='lt-strip'></div>", js_on_load=mounted("strip"), elem_id="lt-strip")
+        drawn_by_script("strip")
         with gr.Row(elem_classes="lt-commands"):
             pause = _button("Pause", "pause")
             resume = _button("Resume", "resume", variant="primary")
             save = _button("Save now", "save")
             stop = _button("Stop", "stop", variant="stop")
     with gr.Row(elem_id="lt-ask-stop", elem_classes="lt-ask"):
-        gr.HTML("<p>Stop this run? Saved, it can be resumed later from where it is. "
-                "Discarding drops what this session has trained.</p>", elem_classes="lt-ask-words")  # fmt: skip
+        gr.HTML(STOP_WORDS, elem_classes="lt-ask-words", apply_default_css=False)
         save_and_stop = _button("Save and stop", "stop-save", variant="primary")
         discard = _button("Discard", "stop-discard", variant="stop")
         go_on = _button("Keep going", "stop-cancel")

@@ -62,12 +62,16 @@ export class Charts {
       el("button", { type: "button", class: "lt-link", onclick: () => this.csv() }, "CSV"));
   }
 
+  say(note) { this.empty.textContent = note; }
+
   // runs: [{curve, name, colour}]
   show(runs) { this.runs = runs; return this.draw(); }
 
   async draw() {
     if (!this.runs || this.drawing) { this.again = Boolean(this.runs); return; }
     this.drawing = true;
+    const points = this.runs.some((run) => run.curve.length > 0);
+    if (points && !this.plot.dataset.points) this.say("Drawing …");
     try {
       const [Plotly, described] = await Promise.all([loadPlotly(), loadFigures()]);
       const drawn = this.runs.some((run) => run.curve.length > 0);

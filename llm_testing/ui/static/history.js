@@ -141,7 +141,7 @@ async function openOne(single) {
     const view = el("div", { class: "lt-live" });
     single.facts = el("div", {});
     single.box.replaceChildren(view, single.facts);
-    single.view = new RunView(view, "This run has no points: it ended before its first step.");
+    single.view = new RunView(view, "This run has no points yet: it has not come to its first step.", true);
   }
   const { value: record } = await ask("run", { run: run.run_id });
   if (single.id !== run.run_id) return;

@@ -18,7 +18,9 @@ export function mountLive(element, feed) {
 
 // One run in full; the live view and Run History share it.
 export class RunView {
-  constructor(box, note) {
+  constructor(box, note, named = false) {
+    this.named = named;
+    this.note = note;
     this.now = el("div", { class: "lt-now" });
     this.trouble = el("div", {});
     const charts = el("div", { class: "lt-charts" });
@@ -53,11 +55,12 @@ export class RunView {
       const { curve, text } = this;
       const [points, said] = await Promise.all([curve.more(), text.more()]);
       if (curve === this.curve) {
+        this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {
           this.drawn = curve;
           await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour }]);
         }
-        if (said) this.texts();
+        if (said) { this.texts(); this.state(); }
       }
     } catch (error) {
       console.warn("The run could not be read:", error.message);
@@ -68,8 +71,15 @@ export class RunView {
 
   state() {
     const run = this.run;
-    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run));
-    show(this.trouble, [run.error, run.warnings], () => [trouble(run.error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
+    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run, this.named));
+    const error = this.error();
+    show(this.trouble, [error, run.warnings], () => [trouble(error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
+  }
+
+  // A run's record keeps the sentence; title and traceback stand in its events.
+  error() {
+    if (!this.run.error) return null;
+    return this.text.events.rows.findLast((event) => event.event === "failed") ?? this.run.error;
   }
 
   texts() {
@@ -100,17 +110,17 @@ export class RunView {
   }
 }
 
-function now(run) {
+function now(run, named) {
   const active = ACTIVE.includes(run.state);
   const done = words.percent(run.done, run.total);
   const doing = active ? words.plain(run.phase || run.state) : "";
   const amount = !active || run.total == null ? "" : run.unit === "bytes" ? `${words.bytes(run.done)} of ${words.bytes(run.total)}` : `${words.number(run.done)} of ${words.number(run.total)} ${run.unit}`;
   const val = run.val_loss == null ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
   return [
-    el("div", { class: "lt-now-line" }, el("span", { class: "lt-name" }, dot(run.colour), words.plain(run.name || run.run_id)), stateChip(run.state),
-      doing && doing !== run.state ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
+    el("div", { class: "lt-now-line" }, named ? [el("span", { class: "lt-name" }, dot(run.colour), words.plain(run.name || run.run_id)), stateChip(run.state)] : null,
+      doing ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
       active && run.eta_s != null && run.state === "running" ? el("span", { class: "lt-fact" }, "about ", el("b", {}, words.duration(run.eta_s)), " left") : null, val),
-    active ? el("progress", { class: "lt-progress", max: 100, value: done, "aria-label": doing || "progress" }) : null,
+    active && run.phase ? el("progress", { class: "lt-progress", max: 100, value: done, "aria-label": doing || "progress" }) : null,
   ];
 }
 
@@ -122,8 +132,16 @@ function trouble(error) {
       el("button", { type: "button", class: "lt-link", onclick: () => navigator.clipboard?.writeText(said.traceback) }, "Copy"), el("pre", {}, words.plain(said.traceback))) : null);
 }
 
+const HOW = { start: "started", resume: "resumed", fork: "forked from a checkpoint" };
+const KINDS = { best: "best so far", final: "final", rolling: "resume point", resume: "resume point", periodic: "kept", manual: "as asked" };
+
 function eventWords(event) {
   const at = event.step == null ? "" : ` at step ${words.number(event.step)}`;
-  const name = String(event.event ?? event.state ?? "").replaceAll("_", " ");
-  return `${name}${at}${event.message ? `: ${event.message}` : ""}`;
+  switch (event.event) {
+    case "session": return `${HOW[event.how] ?? "began"}${event.step ? at : ""}`;
+    case "saved": return `saved${at}${event.kinds?.length ? ` (${event.kinds.map((kind) => KINDS[kind] ?? kind).join(", ")})` : ""}`;
+    case "ended": return event.state === "completed" ? `done${at}` : `${event.state ?? "ended"}${at}${event.discarded_to == null ? "" : `, back to step ${words.number(event.discarded_to)}`}`;
+    case "failed": return `failed: ${event.title ?? ""}`;
+    default: return `${String(event.event ?? "").replaceAll("_", " ")}${at}${event.message ? `: ${event.message}` : ""}`;
+  }
 }

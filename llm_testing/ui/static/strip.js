@@ -21,7 +21,7 @@ function machine(facts) {
   const device = facts.device === "cpu" ? "CPU" : "GPU";
   const memory = [el("meter", { min: 0, max: facts.memory_total_bytes, value: used, "aria-label": "memory in use" }),
     ` RAM ${(used / 2 ** 30).toFixed(1)} of ${words.bytes(facts.memory_total_bytes)}`];
-  return [el("span", { title: `torch ${facts.torch_version}` }, `${device} ${words.plain(facts.device_name)}`),
+  return [el("span", { title: `torch ${facts.torch_version}` }, facts.device_name.startsWith(device) ? words.plain(facts.device_name) : `${device} ${words.plain(facts.device_name)}`),
     el("span", {}, `${facts.threads} of ${facts.cores} cores`), el("span", {}, ...memory)];
 }
 
