@@ -2,8 +2,8 @@
 
     python benchmarks/prepare_memory.py [--mib 1024] [--tokenizer char|bpe] [--lines]
 
-The text is one file without any document border, of words that are drawn from 50,000 made-up ones; --lines gives JSON
-lines with a short document each instead.
+The text is one file without any document border, of words that are drawn from 50,000 made-up ones and repeated every
+4 MiB; --lines gives JSON lines with a short document each instead.
 """
 
 import argparse
@@ -45,11 +45,11 @@ def write_text(path: Path, num_bytes: int, lines: bool) -> None:
     words = np.array(["".join(letters[random.integers(0, len(letters), n)]) for n in random.integers(1, 11, 50_000)])
     # Zipf: the k-th word is about 1/k as frequent as the first, as in natural text.
     frequency = 1 / np.arange(1, len(words) + 1)
+    drawn = random.choice(words, (3500, 200), p=frequency / frequency.sum())
+    block = "".join(json.dumps({"text": line}) + "\n" if lines else line + ".\n" for line in map(" ".join, drawn))
     with path.open("w", encoding="utf-8") as file:
-        while file.tell() < num_bytes:
-            for some in random.choice(words, (500, 200), p=frequency / frequency.sum()):
-                line = " ".join(some)
-                file.write(json.dumps({"text": line}) + "\n" if lines else line + ".\n")
+        for _ in range(-(-num_bytes // len(block))):
+            file.write(block)
 
 
 def measure(text: Path, cache_dir: Path, tokenizer: str) -> None:

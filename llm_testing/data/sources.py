@@ -16,7 +16,7 @@ from llm_testing.store.files import read_json, write_json
 
 AT_HAND = "At hand without a network are the corpora python-docs, python-stdlib and tiny, and your own files."
 HUB_FORM = "hf:owner/name[/config][@split][#column]"
-_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:/([^@#]+))?(?:@([^#]+))?(?:#(.+))?")
+_HUB = re.compile(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:/([^@#]+))?(?:@([^#]+))?(?:#(.+))?")
 
 
 @dataclass(frozen=True)

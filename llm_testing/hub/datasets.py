@@ -46,7 +46,7 @@ def fetch_text_dataset(
         to: replaced in one step once everything is there.
 
     Raises:
-        DownloadError: the Hub is not reachable, or has no such dataset, configuration or split, or wants terms accepted.
+        DownloadError: the Hub is not reachable, has no such dataset, configuration or split, or wants terms accepted.
         DataError: there is no such column, or it holds no text.
         NotEnoughDisk, Cancelled.
     """
@@ -190,8 +190,8 @@ class _Place:
 
 def _gated(repo: str) -> str:
     return (
-        f"The dataset {repo} asks to accept its terms or to log in. Accept them on its page of the Hub and set HF_TOKEN "
-        "to a token that may read it."
+        f"The dataset {repo} asks to accept its terms or to log in. Accept them on its page of the Hub and set "
+        "HF_TOKEN to a token that may read it."
     )
 
 

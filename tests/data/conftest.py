@@ -1,14 +1,16 @@
 """Corpora and tokenizers that are made once for all data tests."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pytest
-from pydoc_data.topics import topics
 
 from llm_testing.data import gpt2
 from llm_testing.data.bpe import BpeTokenizer
 from llm_testing.data.char import CharTokenizer
 from llm_testing.data.corpora import open_corpus
+from llm_testing.data.documents import Piece
 from llm_testing.data.gpt2 import load_gpt2
 from llm_testing.data.prepare import prepare
 from llm_testing.jobs.progress import Progress, never_cancel, report_nothing
@@ -21,6 +23,16 @@ def shared_file(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"{name} is not beside the repository: it is used for tests only and no part of it")
     return path
+
+
+def joined(pieces: Iterable[Piece]) -> list[str]:
+    """The documents that pieces belong to."""
+    documents = [""]
+    for text, ends_document in pieces:
+        documents[-1] += text
+        if ends_document:
+            documents.append("")
+    return documents[:-1]
 
 
 class Phases:

@@ -5,10 +5,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llm_testing.data.documents import PIECE_CHARS, Documents, Piece, cut_long
+from tests.data.conftest import joined
 
 # What makes cutting hard: spaces in runs, newlines, rare whitespace, contractions, letters of several bytes.
-PARTS = [" ", "  ", "\n", "\n\n", "\r\n", "\t", "\u00a0", "\u2003", "\u3000", "\x1c", "\u200b", "\ufeff", "'s", "'", "...",
-         "word", "W", "7", "1984", "\u00e9t\u00e9", "\u4e2d\u6587", "\U0001f600", "_x", "<|endoftext|>"]  # fmt: skip
+SPACES = [" ", "  ", "\n", "\n\n", "\r\n", "\t", "\u00a0", "\u2003", "\u3000", "\x1c", "\u200b", "\ufeff"]
+WORDS = [
+    "'s",
+    "'",
+    "...",
+    "word",
+    "W",
+    "7",
+    "1984",
+    "\u00e9t\u00e9",
+    "\u4e2d\u6587",
+    "\U0001f600",
+    "_x",
+    "<|endoftext|>",
+]
+PARTS = SPACES + WORDS
 texts = st.lists(st.sampled_from(PARTS), max_size=60).map("".join)
 
 
@@ -55,15 +70,6 @@ def test_cutting_keeps_every_character_and_document(blocks, limit):
     pieces = list(cut_long(blocks, limit))
     assert joined(pieces) == [document for document in joined(blocks) if document]
     assert all(0 < len(piece.text) <= limit for piece in pieces)
-
-
-def joined(pieces: list[Piece]) -> list[str]:
-    documents = [""]
-    for text, ends_document in pieces:
-        documents[-1] += text
-        if ends_document:
-            documents.append("")
-    return documents[:-1]
 
 
 def test_how_a_text_comes_in_blocks_does_not_matter():

@@ -78,7 +78,11 @@ def test_a_single_file_of_any_name_is_read_as_text(tmp_path):
         ("a.txt", "hello".encode("utf-32"), "is UTF-32, not UTF-8"),
         ("a.jsonl", '{"text": "x"}'.encode("utf-16"), "is UTF-16, not UTF-8"),
         ("a.jsonl", b'{"text": "x"}\n\n{"text": }\n', "Line 3 of .*a.jsonl is not JSON"),
-        ("a.jsonl", b'{"text": "x"}\n{"body": "y", "n": 1}\n', "Line 2 .* no field 'text'; its fields are: 'body', 'n'"),
+        (
+            "a.jsonl",
+            b'{"text": "x"}\n{"body": "y", "n": 1}\n',
+            "Line 2 .* no field 'text'; its fields are: 'body', 'n'",
+        ),
         ("a.jsonl", b'{"text": "x"}\n{"text": 7}\n', "Line 2 .* a field 'text' that is not text but 7"),
         ("a.jsonl", b'["x"]\n', 'Line 1 .* is not an object but \\["x"\\]'),
         ("a.jsonl", b'{"text": "x"}\n{"text": "\xff"}\n', "in line 2"),
@@ -132,7 +136,7 @@ def test_a_broken_link_in_a_folder_does_not_stop_the_others(tmp_path):
 def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path, packed):
     size = 64 << 20  # gzip packs it 1000 to 1
     path = tmp_path / ("bomb.txt.gz" if packed else "large.txt")
-    with (gzip.open(path, "wb", compresslevel=1) if packed else path.open("wb")) as file:
+    with gzip.open(path, "wb", compresslevel=1) if packed else path.open("wb") as file:
         for _ in range(size >> 20):
             file.write(b"word " * (1 << 18) + b"\n")
     tracemalloc.start()

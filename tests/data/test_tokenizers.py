@@ -16,8 +16,17 @@ from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.store.files import write_bytes
 
 any_text = st.text(st.characters(codec="utf-8"), max_size=200)
-SAMPLES = ["", "Hello world", "it's 1984\r\n\r\n  def f(x):\n\treturn x", "aaaaaaaaaaaaaaaa    aaaa", "\u00e9\u0416\u4e2d\U0001f600",
-           "\u2003wide\u00a0space \x1c\u200b", "a" * 300, " " * 300, "\x00\x7f"]  # fmt: skip
+SAMPLES = [
+    "",
+    "Hello world",
+    "it's 1984\r\n\r\n  def f(x):\n\treturn x",
+    "aaaaaaaaaaaaaaaa    aaaa",
+    "\u00e9\u0416\u4e2d\U0001f600",
+    "\u2003wide\u00a0space \x1c\u200b",
+    "a" * 300,
+    " " * 300,
+    "\x00\x7f",
+]
 
 
 @settings(deadline=None)
@@ -93,7 +102,7 @@ def exports(bpe_tokenizer, char_tokenizer, gpt2_tokenizer):
 
 def test_the_exported_json_of_gpt2_agrees_on_real_text(exports, shakespeare):
     for ours, exported in exports:
-        assert exported.encode(shakespeare[:200_000]).ids == ours.encode(shakespeare[:200_000])
+        assert exported.encode(shakespeare[:60_000]).ids == ours.encode(shakespeare[:60_000])
 
 
 def test_the_exported_json_decodes_and_knows_the_end_token(exports):
@@ -151,7 +160,7 @@ def test_a_stop_while_bpe_is_trained_comes_through():
 
 
 def test_bpe_is_the_same_each_time_it_is_trained_on_the_same_text(shakespeare):
-    first, second = (BpeTokenizer.train([shakespeare[:200_000]], 600).to_bytes() for _ in range(2))
+    first, second = (BpeTokenizer.train([shakespeare[:100_000]], 500).to_bytes() for _ in range(2))
     assert first == second
 
 

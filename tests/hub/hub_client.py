@@ -40,10 +40,18 @@ def main(folder: Path, calls: list[dict]) -> None:
             arguments = {"config": None, "split": "train", "column": "text", **call}
             rows = datasets.fetch_text_dataset(**arguments, to=to, report=stop.report, check=stop.check)
             texts = [json.loads(line)["text"] for line in to.read_text(encoding="utf-8").splitlines()]
-            result = {"rows": rows.num_rows, "bytes": rows.num_bytes, "texts": texts[:5] + texts[-1:], "kept": len(texts)}
+            result = {
+                "rows": rows.num_rows,
+                "bytes": rows.num_bytes,
+                "texts": texts[:5] + texts[-1:],
+                "kept": len(texts),
+            }
         except (UserError, Cancelled) as error:
             result = {"error": type(error).__name__, "message": str(error)}
-        result |= {"first_done": [progress.done for progress in stop.seen[:3]], "left": sorted(f.name for f in folder.iterdir())}
+        result |= {
+            "first_done": [progress.done for progress in stop.seen[:3]],
+            "left": sorted(f.name for f in folder.iterdir()),
+        }
         results.append(result | {"seconds": time.monotonic() - started_s})
     print(json.dumps(results))  # noqa: T201
 

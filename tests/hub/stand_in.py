@@ -1,4 +1,4 @@
-"""Web servers on 127.0.0.1 for tests: one with plain files and faults, one that answers as the Hub does for datasets."""
+"""Web servers on 127.0.0.1 for tests: one of plain files and faults, one that answers as the Hub does for datasets."""
 
 import hashlib
 import json
