@@ -228,6 +228,7 @@ def test_a_full_disk_leaves_no_stump_and_the_same_journal_goes_on_when_there_is_
                 committed += 1
         assert committed > 10
         size = path.stat().st_size
+        assert path.read_bytes().endswith(b"\n")
         with pytest.raises(NotEnoughDisk):
             journal.append({"step": committed, "pad": "x" * 5000})
         assert path.stat().st_size == size
