@@ -57,6 +57,8 @@ class Board:
         elif isinstance(event, Paused | Resumed):
             # A stop that came meanwhile has the last word.
             with suppress(WrongState):
+                if isinstance(event, Paused) and self._live.state == "running":
+                    self.enter("pausing")  # asked for before there was a step to pause at
                 self.enter("paused" if isinstance(event, Paused) else "running")
 
     def _logged(self, point: Logged) -> None:

@@ -6,6 +6,7 @@ process lives on.
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
-from llm_testing.jobs.states import RunState
+from llm_testing.jobs.states import TERMINAL, RunState
 from llm_testing.service.board import Board
 from llm_testing.service.journals import Journals
 from llm_testing.service.records import data_record, facts_of, summary_of
@@ -175,7 +176,8 @@ class Job:
         if there and step == self._saved_step:
             # Nothing was trained since it was written: only the reasons to keep it have grown.
             kinds = sorted({*there.facts.get("kinds", []), *snapshot.kinds})
-            checkpoints.update_facts(step, **{**snapshot.facts, "kinds": kinds})
+            newer = {name: value for name, value in snapshot.facts.items() if name != "step"}
+            checkpoints.update_facts(step, **newer, kinds=kinds)
         else:
             facts = {**snapshot.facts, "kinds": list(snapshot.kinds), "train_loss": self.board.view().train_loss}
             checkpoints.write(step, snapshot.files, facts)
@@ -248,7 +250,12 @@ class Job:
 
     def _enter(self, state: RunState, **changes: object) -> None:
         self._update(state=str(state), **changes)
-        self.board.change(state=str(state))
+        if state in TERMINAL:
+            self.board.change(state=str(state))
+        elif self.board.view().state != state:
+            # Somebody may have asked to stop meanwhile: then the view goes on saying that.
+            with suppress(WrongState):
+                self.board.enter(state)
 
     def _update(self, **changes: object) -> None:
         self.folder.update(**changes)

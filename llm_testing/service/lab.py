@@ -135,7 +135,8 @@ class Lab:
                     job.folder.run_id,
                     job.board.view().state,
                 )
-            job.board.enter(RunState.RUNNING)
+            if job.board.view().state != RunState.STARTING:
+                job.board.enter(RunState.RUNNING)
             job.control.request_resume()
             return Started(job.folder.run_id)
         if run_id is None:
@@ -157,7 +158,8 @@ class Lab:
     def pause(self, run_id: str | None = None) -> None:
         """Pause the active run at its next step; it keeps its memory and the trainer."""
         job = self._active(run_id)
-        job.board.enter(RunState.PAUSING)
+        if job.board.view().state != RunState.STARTING:
+            job.board.enter(RunState.PAUSING)
         job.control.request_pause()
 
     def stop(self, mode: Literal["save", "discard"] = "save", run_id: str | None = None) -> None:

@@ -16,13 +16,14 @@ from llm_testing.jobs.queue import RunQueue
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
+from llm_testing.service.checks import check_start
 from llm_testing.service.job import Job
 from llm_testing.service.records import facts_of, new_record, state_of
 from llm_testing.service.views import Live, Started
 from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
-from llm_testing.train.session import Start, check_device
+from llm_testing.train.session import Start
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Launcher:
         with self._guard:
             if request_id and (known := self._with_request(request_id)):
                 return known
-            device, fork = str(check_device(config)), self._fork(config)
+            device, fork = self._check(config), self._fork(config)
             self._refuse_closing()
             if self.active():
                 if not queue:
@@ -88,7 +89,7 @@ class Launcher:
 
     def run_here(self, config: PretrainConfig, wait: bool, watcher: Watcher) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
-        device, fork = str(check_device(config)), self._fork(config)
+        device, fork = self._check(config), self._fork(config)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
         folder = self._create_or_release(lock, new_record(config, None, fork))
@@ -102,13 +103,13 @@ class Launcher:
             if self.active():
                 raise self._busy()
             job = self._resumed_job(run_id, changes)
-            self._launch(job, self._take_lock(str(check_device(job.config))))
+            self._launch(job, self._take_lock(self._check(job.config)))
             return Started(run_id)
 
     def resume_here(self, run_id: str, changes: dict[str, Any], watcher: Watcher) -> str:
         """Go on with a run in this thread."""
         job = self._resumed_job(run_id, changes, watcher)
-        lock = TrainerLock(self.store.root, str(check_device(job.config)))
+        lock = TrainerLock(self.store.root, self._check(job.config))
         lock.acquire({"run_id": run_id, "state": "starting"})
         self._run_here(job, lock)
         return run_id
@@ -160,7 +161,7 @@ class Launcher:
             try:
                 folder = self.store.open(run_id)
                 config = PretrainConfig.build(folder.record()["config"])
-                lock = self._take_lock(str(check_device(config)))
+                lock = self._take_lock(self._check(config))
             except Busy:
                 self.queue.add(run_id)
                 return None
@@ -220,7 +221,7 @@ class Launcher:
             run_id=folder.run_id,
             name=record["name"],
             kind=record["kind"],
-            state="queued",
+            state="starting",
             config=config.model_dump(mode="json"),
             num_parameters=record["parameters"].get("total"),
         )
@@ -272,6 +273,9 @@ class Launcher:
         if newest is None:
             raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
         return what, newest.step
+
+    def _check(self, config: PretrainConfig) -> str:
+        return check_start(config, self._cache_dir, self._threads)
 
     def _with_request(self, request_id: str) -> Started | None:
         for row in self.store.rows():

@@ -77,15 +77,11 @@ def surroundings(config: PretrainConfig, usable_cores: int, earlier: dict | None
         earlier: what the run's last session recorded; its thread count is restored, since sums depend on it.
 
     Raises:
-        ConfigError: as `check_device`, and for more threads than this process may use.
+        ConfigError: as `check_device`.
     """
     device = check_device(config)
     warnings = []
     wanted = (earlier or {}).get("threads") or config.threads or usable_cores
-    if not earlier and config.threads and config.threads > usable_cores:
-        raise ConfigError(
-            [Problem("threads", f"This process may use {usable_cores} cores; received {config.threads}.")]
-        )
     threads = min(wanted, usable_cores)
     torch.set_num_threads(threads)
     if device.type == "cuda":

@@ -119,6 +119,8 @@ class TrainingStep:
         """What a checkpoint keeps of this object: plain numbers and the scaler's state."""
         return {
             "scaler": self.scaler.state_dict(),
+            # A session that was stopped before it could log its last step logs it when it is resumed.
+            "grad_norm": float(self.grad_norm),
             "skipped": int(self._skipped),
             "skipped_in_a_row": int(self._skipped_in_a_row),
         }
@@ -127,5 +129,6 @@ class TrainingStep:
         """Continue from what `state` gave."""
         if self.scaler.is_enabled() and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
+        self.grad_norm = torch.tensor(state["grad_norm"], device=self.device)
         self._skipped += state["skipped"]
         self._skipped_in_a_row += state["skipped_in_a_row"]

@@ -86,7 +86,10 @@ def test_the_formula_counts_what_torch_counts(name, tied):
 
 
 def test_tying_removes_exactly_vocabulary_times_width():
-    counts = [sum(p.numel() for p in build_gpt(s, 1).parameters()) for s in (SMALL, SMALL.__class__(2, 2, 16, 12, 23, True, True))]
+    counts = [
+        sum(p.numel() for p in build_gpt(s, 1).parameters())
+        for s in (SMALL, SMALL.__class__(2, 2, 16, 12, 23, True, True))
+    ]
     assert counts[0] - counts[1] == SMALL.vocab_size * SMALL.n_embd
 
 
