@@ -1,6 +1,7 @@
 import pytest
 import torch
 from tokenizers import Tokenizer, models
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llm_testing.config.shapes import Shape
 from llm_testing.model.export import export_gpt2
@@ -17,7 +18,6 @@ def some_tokenizer():
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("qkv_bias", [True, False])
 def test_transformers_loads_an_export_and_gives_our_logits(tmp_path, tied, qkv_bias):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = build_gpt(Shape(2, 2, 16, 12, 23, tied, qkv_bias), 1).eval()
     export_gpt2(model, some_tokenizer(), 22, tmp_path)

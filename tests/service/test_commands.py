@@ -7,10 +7,15 @@ import textwrap
 import threading
 
 import pytest
+import torch
 
 from llm_testing.errors import Busy, WrongState
 from llm_testing.jobs.control import Control
+from llm_testing.jobs.machine import MemoryFacts
+from llm_testing.service import job
 from llm_testing.service.lab import Lab
+from llm_testing.train import step
+from llm_testing.train.step import TrainingStep
 from tests.service.parts import TINY, curve, final_weights, run, until
 
 LONG = {**TINY, "max_steps": 100_000, "intermediate_val_freq_steps": 1000}
@@ -189,9 +194,6 @@ def test_shutdown_saves_the_run_as_interrupted(lab):
 
 
 def test_out_of_memory_frees_everything_and_says_what_to_change(lab, monkeypatch):
-    import torch
-
-    from llm_testing.train import step
 
     original = step.loss_sum
     calls = []
@@ -212,8 +214,6 @@ def test_out_of_memory_frees_everything_and_says_what_to_change(lab, monkeypatch
 
 
 def test_a_model_that_cannot_fit_the_memory_is_refused(lab, monkeypatch):
-    from llm_testing.jobs.machine import MemoryFacts
-    from llm_testing.service import job
 
     monkeypatch.setattr(job, "usable_memory_bytes", lambda: MemoryFacts(10_000, 10_000, "test"))
     run_id = run(lab)
@@ -221,7 +221,6 @@ def test_a_model_that_cannot_fit_the_memory_is_refused(lab, monkeypatch):
 
 
 def test_a_diverging_run_is_caught_and_keeps_its_last_checkpoint(lab, monkeypatch):
-    from llm_testing.train.step import TrainingStep
 
     original = TrainingStep.update
 

@@ -4,10 +4,13 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError
+from llm_testing.model import gpt
+from llm_testing.model.gpt import Block
 from llm_testing.train.session import check_device
 from tests.service.parts import TINY, curve, run
 
@@ -131,7 +134,6 @@ def test_the_option_changes_something(lab, tmp_path, option):
 
 
 def test_attention_and_kernel_choose_what_computes_attention(lab):
-    from torch.nn import functional as F
 
     with patch.object(F, "scaled_dot_product_attention", wraps=F.scaled_dot_product_attention) as fused:
         manual = run(lab, attention_impl="manual")
@@ -140,7 +142,6 @@ def test_attention_and_kernel_choose_what_computes_attention(lab):
         sdpa = run(lab, attention_impl="sdpa")
         assert 16 in {call.args[0].size(2) for call in fused.call_args_list}
     assert losses(lab, manual) == pytest.approx(losses(lab, sdpa), abs=1e-4)
-    from llm_testing.model import gpt
 
     with patch.object(gpt, "sdpa_kernel", wraps=gpt.sdpa_kernel) as chosen:
         run(lab, attention_impl="sdpa", sdpa_kernel="math")
@@ -148,7 +149,6 @@ def test_attention_and_kernel_choose_what_computes_attention(lab):
 
 
 def test_checkpointing_recomputes_blocks(lab):
-    from llm_testing.model.gpt import Block
 
     calls = []
     original = Block.forward

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from llm_testing.errors import BadRunId, ConfigError, NotFound, WrongState
+from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from tests.service.parts import TINY, curve, final_weights, run
 
@@ -81,7 +82,6 @@ def test_a_checkpoint_generates_and_exports(lab, tmp_path):
     ],
 )
 def test_bad_options_name_their_field_and_leave_nothing_behind(lab, values, field, says):
-    from llm_testing.jobs.control import Control
 
     with pytest.raises(ConfigError) as caught:
         lab.run_here({**TINY, **values}, control=Control())
