@@ -3,6 +3,8 @@
 from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.service.extend import jump_in_words
+from llm_testing.service.job import Job
 from llm_testing.service.records import facts_of
 from llm_testing.service.views import Preview
 from llm_testing.store.runs import RunStore
@@ -14,6 +16,16 @@ def preview_of(config: PretrainConfig, store: RunStore) -> Preview:
     """A draft's meaning; its data is known where an earlier run here prepared the same."""
     resolved = resolve(config, known_facts(config, store))
     return Preview(config=config, resolved=resolved, sentences=tuple(_sentences(config, resolved)))
+
+
+def preview_resume_of(job: Job) -> tuple[str, ...]:
+    """Where a resumed run goes on, to where, and what happens to its learning rate."""
+    facts = facts_of(job.folder.record())
+    total = resolve(job.config, facts).total_steps
+    if job.checkpoint_step is None or total is None:
+        return ("Nothing was saved yet, so the run begins anew.",)
+    said = [f"Goes on at step {job.checkpoint_step:,} of {total:,}."]
+    return (*said, *jump_in_words(job.folder, job.config, job.checkpoint_step, total))
 
 
 def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:

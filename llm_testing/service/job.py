@@ -21,6 +21,7 @@ from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import TERMINAL, RunState
 from llm_testing.service.board import Board
+from llm_testing.service.extend import jump_in_words
 from llm_testing.service.journals import Journals
 from llm_testing.service.records import data_record, facts_of, summary_of
 from llm_testing.service.retention import forked_steps, tidy
@@ -104,7 +105,10 @@ class Job:
         run, notes = open_run(
             self.config, resolved, data, place, self.start, self.control, self._event, self._progress, self._save
         )
-        for note in (*resolved.warnings, *place.warnings, *notes):
+        jump = ()
+        if self.resumes:
+            jump = jump_in_words(self.folder, self.config, self.checkpoint_step, resolved.total_steps)
+        for note in (*resolved.warnings, *place.warnings, *notes, *jump):
             self._warn(note)
         done = run.standing.step if run.standing.boundary_done else run.standing.step - 1
         if self.folder.last_row("metrics"):

@@ -16,7 +16,7 @@ from llm_testing.jobs.states import RunState
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import records
-from llm_testing.service.forecast import preview_of
+from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.reader import Reader
 from llm_testing.service.retention import forked_steps
@@ -143,6 +143,14 @@ class Lab:
             raise WrongState("There is no paused run. Name the run that should go on.")
         return self._launcher.resume(run_id, changes or {})
 
+    def preview_resume(self, run_id: str, changes: dict[str, Any] | None = None) -> tuple[str, ...]:
+        """What resuming a run with changes will do, in sentences.
+
+        Raises:
+            ConfigError, WrongState: where it would be refused.
+        """
+        return preview_resume_of(self._launcher.resumed_job(run_id, changes or {}, keep=False))
+
     def resume_here(
         self,
         run_id: str,
@@ -179,7 +187,7 @@ class Lab:
 
     def sample_now(self, prompt: str, run_id: str | None = None) -> None:
         """Have the live model continue a prompt between two steps; the text appears among the run's samples."""
-        self._active(run_id).control.submit(lambda run: run.sample(prompt))
+        self._active(run_id).control.request_sample(prompt)
 
     def run_queue(self) -> str | None:
         """Go on with the queue, as its owner's click after a restart; the run that was started, if any."""

@@ -102,13 +102,13 @@ class Launcher:
             self._refuse_closing()
             if self.active():
                 raise self._busy()
-            job = self._resumed_job(run_id, changes)
+            job = self.resumed_job(run_id, changes)
             self._launch(job, self._take_lock(self._check(job.config)))
             return Started(run_id)
 
     def resume_here(self, run_id: str, changes: dict[str, Any], watcher: Watcher) -> str:
         """Go on with a run in this thread."""
-        job = self._resumed_job(run_id, changes, watcher)
+        job = self.resumed_job(run_id, changes, watcher)
         lock = TrainerLock(self.store.root, self._check(job.config))
         lock.acquire({"run_id": run_id, "state": "starting"})
         self._run_here(job, lock)
@@ -183,7 +183,10 @@ class Launcher:
             job.checkpoint_step, job.tokenizer_from = parent["step"], source.path
         return job
 
-    def _resumed_job(self, run_id: str, changes: dict[str, Any], watcher: Watcher | None = None) -> Job:
+    def resumed_job(
+        self, run_id: str, changes: dict[str, Any], watcher: Watcher | None = None, keep: bool = True
+    ) -> Job:
+        """The session that resuming a run would be; with keep, its changed options are written down."""
         folder = self.store.open(run_id)
         record = folder.record()
         state = state_of(record)
@@ -199,7 +202,8 @@ class Launcher:
             return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew
         if state == RunState.COMPLETED:
             self._refuse_finished(run_id, config, record, checkpoint.step)
-        folder.update(config=config.model_dump(mode="json"))
+        if keep:
+            folder.update(config=config.model_dump(mode="json"))
         job = self._job(folder, config, watcher)
         job.start = Start(checkpoint.path, extend=state == RunState.COMPLETED)
         job.checkpoint_step, job.tokenizer_from = checkpoint.step, folder.path

@@ -122,7 +122,11 @@ def test_extending_a_finished_run_goes_on_from_its_last_step(lab):
     run_id = run(lab)
     with pytest.raises(WrongState, match="is completed.*max_steps above 6"):
         resume(lab, run_id)
+    sentences = lab.preview_resume(run_id, {"max_steps": 9})
+    assert sentences[0] == "Goes on at step 6 of 9."
+    assert "from 6 to 9 steps" in sentences[1] and "from 0.001 to" in sentences[1]
     resume(lab, run_id, max_steps=9)
+    assert sentences[1] in [row.get("message") for row in lab.events(run_id).rows]
     steps = [row["step"] for row in lab.points(run_id).rows]
     assert steps == list(range(10)) and lab.result(run_id)["step"] == 9
     assert lab.details(run_id)["config"]["max_steps"] == 9
