@@ -150,7 +150,11 @@ def find_corpus(name: str) -> Corpus | None:
 def download(name: str, cache_dir: Path, report: Report, check: Check) -> Path | None:
     """Bring a corpus to disk, by name or address, where it is not there yet; None for what needs no download."""
     source, stem = _where(name)
-    return bring(source, stem, name, cache_dir, report, check) if source else None
+    if source:
+        return bring(source, stem, name, cache_dir, report, check)
+    if not find_corpus(name):
+        _own_path(name)  # refuses what there is not
+    return None
 
 
 def open_corpus(name_or_path: str, cache_dir: Path, report: Report, check: Check) -> Documents:

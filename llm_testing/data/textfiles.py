@@ -39,10 +39,11 @@ def open_path(path: Path, name: str, column: str = "text") -> Documents:
         DataError: the path is missing, is no regular file, or the folder holds no text file.
     """
     files = list_files(path)
+    packed = any(file.suffix.lower() == ".gz" for file in files)  # then the size of the text is not known
     return Documents(
         name,
         read=lambda: (piece for file in files for piece in read_file(file, column)),
-        num_bytes=sum(file.stat().st_size for file in files),
+        num_bytes=None if packed else sum(file.stat().st_size for file in files),
     )
 
 

@@ -15,7 +15,7 @@ from llm_testing.store.files import Written, write_new
 
 STARTS_DTYPE = np.dtype("<i8")
 # A batch is sized by the clock, so that a stop is heard within half a second on a slow core and many cores stay busy.
-_MIN_BATCH_CHARS, _MAX_BATCH_CHARS = 1 << 17, 1 << 21
+_MIN_BATCH_CHARS, _MAX_BATCH_CHARS = 1 << 16, 1 << 21
 _SHORT_S, _LONG_S = 0.1, 0.3
 
 

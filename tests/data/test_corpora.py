@@ -142,6 +142,10 @@ def test_without_a_network_a_download_names_what_is_at_hand(tmp_path, monkeypatc
 
 def test_what_needs_no_download_is_none_to_download(tmp_path):
     assert download("tiny", tmp_path, report_nothing, never_cancel) is None
+    (tmp_path / "a.txt").write_text("text")
+    assert download(str(tmp_path / "a.txt"), tmp_path, report_nothing, never_cancel) is None
+    with pytest.raises(DataError, match="Did you mean tinystories"):
+        download("tinystorys", tmp_path, report_nothing, never_cancel)
 
 
 @pytest.mark.parametrize(
