@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,17 @@ def test_every_file_belongs_to_a_layer():
 def test_a_third_party_package_is_imported_only_where_it_belongs(package: str):
     found = {layer_of(path) for path in SOURCES if any(name.split(".")[0] == package for name in imports_of(path))}
     assert found <= ONLY_IN[package]
+
+
+def test_every_package_that_is_imported_is_pinned():
+    """What only comes along with another package may leave with its next version."""
+    pins = {
+        line.split("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line
+    }
+    other_names = {"yaml": "pyyaml", "annotated_types": "annotated-types", "pydantic_core": "pydantic"}
+    found = {name.split(".")[0] for path in [*SOURCES, ROOT / "app.py"] for name in imports_of(path)}
+    packages = found - sys.stdlib_module_names - {"llm_testing", "__future__"}
+    assert {other_names.get(name, name) for name in packages} <= pins
 
 
 def test_torch_stays_out_of_the_estimators_figures():
