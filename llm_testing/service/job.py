@@ -14,7 +14,7 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved, resolve
 from llm_testing.data.prepare import PreparedData, prepare
 from llm_testing.data.tokenizers import FILE_NAME, Tokenizer, load_tokenizer
-from llm_testing.errors import Cancelled, NotEnoughMemory, UserError, WrongState
+from llm_testing.errors import Cancelled, NotEnoughDisk, NotEnoughMemory, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.owner import this_process
@@ -173,7 +173,16 @@ class Job:
         self.board.progress(progress)
         self.on_progress(progress)
 
-    def _save(self, snapshot: Snapshot) -> None:
+    def _save(self, snapshot: Snapshot) -> bool:
+        """Write a checkpoint; on a full disk say so, keep what is there and go on."""
+        try:
+            self._write_checkpoint(snapshot)
+        except NotEnoughDisk as error:
+            self._warn(f"Step {snapshot.step:,} could not be saved: {error}")
+            return False
+        return True
+
+    def _write_checkpoint(self, snapshot: Snapshot) -> None:
         self._journals.sync()
         checkpoints, step = self.folder.checkpoints, snapshot.step
         there = next((info for info in checkpoints.list() if info.step == step and info.damaged is None), None)
@@ -194,6 +203,7 @@ class Job:
         self._update(summary=summary_of(self.board.view()))
 
     _saved_step: int | None = None
+    _unwritten: dict = field(default_factory=dict)
 
     # How it ends.
 
@@ -262,12 +272,18 @@ class Job:
                 self.board.enter(state)
 
     def _update(self, **changes: object) -> None:
-        self.folder.update(**changes)
+        self._unwritten |= changes
+        try:
+            self.folder.update(**self._unwritten)
+        except NotEnoughDisk:
+            return  # tried again with the next change; the board shows it meanwhile
+        self._unwritten = {}
 
     def _warn(self, message: str) -> None:
         self._event_row("warning", message=message)
         view = self.board.view()
-        self.board.change(warnings=(*view.warnings, message))
+        if message not in view.warnings:
+            self.board.change(warnings=(*view.warnings, message))
 
     def _event_row(self, event: str, **facts: object) -> None:
-        self._journals.events.append({"event": event, "at": utc_text(utc_now()), **facts})
+        self._journals.append("events", {"event": event, "at": utc_text(utc_now()), **facts})

@@ -197,7 +197,7 @@ class Lab:
         """Run ids that wait for the trainer, the next one first."""
         return self._launcher.queue.ids()
 
-    def shutdown(self, timeout_s: float = 10.0) -> bool:
+    def shutdown(self, timeout_s: float = 60.0) -> bool:
         """Save and end the active run, and start no other; whether it ended in time."""
         return self._launcher.shutdown(timeout_s)
 

@@ -40,6 +40,7 @@ class Commands(Protocol):
 
     def check(self) -> None: ...
     def wait_while_paused(self, on_idle: Callable[[], None]) -> None: ...
+    def request_pause(self) -> None: ...
     def take_save(self) -> bool: ...
     def take_orders(self) -> list[Callable[["TrainingRun"], None]]: ...
 
@@ -50,7 +51,9 @@ class TrainingRun:
 
     Args:
         total_steps: the run's length, which may differ from an earlier session's.
-        emit: takes events; report: takes progress; save: writes a snapshot before it returns.
+        emit: takes events.
+        report: takes progress.
+        save: writes a snapshot before it returns; False where the disk is full.
         clock: seconds that only go forward.
     """
 
@@ -67,7 +70,7 @@ class TrainingRun:
     commands: Commands
     emit: Callable[[Event], None]
     report: Report
-    save: Callable[[Snapshot], None]
+    save: Callable[[Snapshot], bool]
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
@@ -77,6 +80,7 @@ class TrainingRun:
         periodic = self.config.save_checkpoints or self.config.save_every
         self.save_every = (self.config.save_every or max(1, self.total_steps // 4)) if periodic else None
         self._loss_sum = torch.zeros((), device=self.device)
+        self._owed: set[str] = set()
 
     def run(self) -> Outcome:
         """Train until the last step, an early end, or a stop.
@@ -93,8 +97,10 @@ class TrainingRun:
                 if not self.standing.boundary_done:
                     self._boundary()
                 self._obey()
-                if self._ended():
+                if self._ended() and self._all_saved():
                     return "completed"
+                if self._ended():
+                    continue
                 self._step()
         if self.commands.stop_mode != "discard":
             self._save("rolling")
@@ -109,6 +115,14 @@ class TrainingRun:
 
     def _ended(self) -> bool:
         return self.standing.ended_early or self.standing.step >= self.total_steps
+
+    def _all_saved(self) -> bool:
+        """Whether the run may end: what the disk had no room for is tried again, and waits for its owner if need be."""
+        if self._owed:
+            self._save()
+        if self._owed:
+            self.commands.request_pause()
+        return not self._owed
 
     def _step(self) -> None:
         """One update; a stop between its micro-steps throws the half-accumulated step away."""
@@ -277,6 +291,9 @@ class TrainingRun:
             "model.safetensors": lambda file: write_weights(self.model, file),
             "state.pt": lambda file: write_state(standing, self.training, self.config.optimizer, file),
         }
-        self.save(Snapshot(standing.step, kinds, facts, files))
+        wanted = {*kinds, *self._owed} - ({"rolling"} if self._owed else set())
+        saved = self.save(Snapshot(standing.step, tuple(sorted(wanted)), facts, files))
+        # A rolling point that could not be written is made up for by the next one; the others are owed.
+        self._owed = set() if saved else wanted - {"rolling"}
         self._last_save_s = self.clock()
         self.report(Progress("training", standing.step, self.total_steps, "steps"))

@@ -38,6 +38,12 @@ class Recorder:
     def __init__(self):
         self.events, self.progress, self.saves = [], [], []
         self.on_event = lambda event: None
+        self.disk_is_full = False
+
+    def save(self, snapshot):
+        if not self.disk_is_full:
+            self.saves.append(snapshot)
+        return not self.disk_is_full
 
     def emit(self, event):
         self.events.append(event)
@@ -64,6 +70,6 @@ def training_run(options, recorder, control=None, standing=None, clock=lambda: 0
         commands=control or Control(),
         emit=recorder.emit,
         report=recorder.progress.append,
-        save=recorder.saves.append,
+        save=recorder.save,
         clock=clock,
     )
