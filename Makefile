@@ -1,5 +1,6 @@
 # make run    install what the app needs and start it
 # make test   install the test tools too, then lint and the fast tests (.ci/run calls this)
+# make fast   the tests that take under a minute together, for every few lines
 # make slow   the slower proofs; make matrix  kill -9 and resume over every combination; make docs  the README's tables
 
 SHELL := /bin/sh
@@ -9,7 +10,7 @@ NAMES := python3 python3.14 python3.13 python3.12 python3.11
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test slow matrix docs browser
+.PHONY: run test fast slow matrix docs browser
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -19,6 +20,9 @@ test: $(VENV)/.installed-tests browser
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+fast: $(VENV)/.installed-tests
+	$(BIN)/python -m pytest -m "not proof and not browser and not slow and not gpu"
 
 slow: $(VENV)/.installed-tests browser
 	$(BIN)/python -m pytest -m "slow and not gpu" --timeout 3600

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import SMALL, Said
 from tests.cli.test_training import KEYS
+
+pytestmark = pytest.mark.proof
 
 
 def test_list_gives_the_keys_of_the_contract(finished: tuple[Path, Said], run_id: str, say):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import SMALL, Said, command_line, environment
 
+pytestmark = pytest.mark.proof
+
 KEYS = [
     "run_id", "state", "step", "train_loss", "val_loss", "val_bits_per_byte", "best_val_loss", "num_parameters",
     "num_trainable", "tokens_seen", "tokens_per_s", "elapsed_s", "peak_bytes", "estimated_bytes",

@@ -10,6 +10,8 @@ import pytest
 
 from tests.hub.stand_in import HubServer, running
 
+pytestmark = pytest.mark.proof
+
 ROOT = Path(__file__).parents[2]
 NUM_ROWS = 3_000
 

@@ -7,7 +7,7 @@ from llm_testing.config.shapes import Shape
 from llm_testing.model.export import export_gpt2
 from llm_testing.model.gpt import build_gpt
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 def some_tokenizer():

@@ -18,6 +18,8 @@ from llm_testing.train import step
 from llm_testing.train.step import TrainingStep
 from tests.service.parts import TINY, curve, final_weights, run, until
 
+pytestmark = pytest.mark.proof
+
 LONG = {**TINY, "max_steps": 100_000, "intermediate_val_freq_steps": 1000}
 
 

@@ -3,9 +3,13 @@
 import errno
 import os
 
+import pytest
+
 from llm_testing.store import files
 from llm_testing.train.events import Logged
 from tests.service.parts import checkpoint_files, curve, run
+
+pytestmark = pytest.mark.proof
 
 
 def full_disk(*args, **kwargs):

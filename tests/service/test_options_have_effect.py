@@ -14,6 +14,8 @@ from llm_testing.model.gpt import Block
 from llm_testing.train.session import check_device
 from tests.service.parts import TINY, curve, run
 
+pytestmark = pytest.mark.proof
+
 OWN_TEXT = " ".join(
     f"{word.title()} number {i} becomes a {word[::-1]} that somebody reads."
     for i, word in enumerate(

@@ -13,6 +13,8 @@ from llm_testing.jobs.control import Control
 from llm_testing.train.events import Logged
 from tests.service.parts import TINY, checkpoint_files, curve, final_weights, resume, run, until
 
+pytestmark = pytest.mark.proof
+
 KILLED = textwrap.dedent(
     """
     import json, sys

@@ -11,6 +11,8 @@ from llm_testing.store.journal import JournalReader
 from llm_testing.store.runs import RunStore
 from tests.store.crash_writer import write_until_killed
 
+pytestmark = pytest.mark.proof
+
 
 def kill_a_writer(root, run_id, num_acks, seed):
     """Let a child write until it has told num_acks things, kill it, and return all it told."""
