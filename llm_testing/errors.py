@@ -8,6 +8,7 @@
     |- NotFound               no such run, checkpoint or corpus (REST: 404)
     |- WrongState             a command that does not fit the run's state (REST: 409)
     |  `- Busy                another run holds the trainer (REST: 409)
+    |- NotAllowed             who asks may not do that in this place (REST: 403, or 401 for one who is unknown)
     |- NotEnoughMemory        the run cannot fit this machine
     |- NotEnoughDisk          the disk is full, or would be
     |- DamagedRun             a run folder that cannot be trusted, with file and reason
@@ -72,6 +73,14 @@ class WrongState(UserError):
 
 class Busy(WrongState):
     """Another run holds the trainer; run_id names it."""
+
+
+class NotAllowed(UserError):
+    """Something that who asks may not do here; unknown says that nothing is known of who asks."""
+
+    def __init__(self, message: str, unknown: bool = False):
+        self.unknown = unknown
+        super().__init__(message)
 
 
 class NotEnoughMemory(UserError):
