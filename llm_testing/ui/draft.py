@@ -14,9 +14,9 @@ from llm_testing.ui.numbers import count
 FIRST_PRESET = "recommended"
 
 
-def preset_contents(lab: Lab, options: Mapping[str, Option], preset: str) -> list[Any]:
-    """What every control shows under a preset, in the options' order."""
-    values = lab.preset_values(preset)
+def preset_contents(lab: Lab, options: Mapping[str, Option], preset: str, name: str = "") -> list[Any]:
+    """What every control shows under a preset, in the options' order; the run's name is the user's own."""
+    values = {**lab.preset_values(preset), "name": name}
     return [shown(option, values.get(name, option.default)) for name, option in options.items()]
 
 

@@ -4,6 +4,9 @@ from typing import Any
 
 import gradio as gr
 
+from llm_testing.config.option import options_of
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.text import parse_texts
 from llm_testing.service.lab import Lab
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import drawn_by_script
@@ -22,8 +25,9 @@ def history_tab(lab: Lab) -> None:
             with gr.Row(elem_id="lt-actions", elem_classes="lt-actions"):
                 name = gr.Textbox(label="New name", max_lines=1, max_length=80, min_width=140, elem_id="lt-new-name")
                 rename = gr.Button("Rename", size="sm", min_width=84, elem_id="lt-rename")
-                steps = gr.Number(
-                    label="Total steps, to extend", placeholder="as planned", interactive=True, min_width=140,
+                # Text, as an empty gr.Number shows a 0 that nobody meant.
+                steps = gr.Textbox(
+                    label="Total steps, to extend", placeholder="as planned", max_lines=1, max_length=20, min_width=140,
                     elem_id="lt-extend-to",
                 )  # fmt: skip
                 resume = gr.Button("Resume", size="sm", min_width=84, elem_id="lt-history-resume")
@@ -39,8 +43,9 @@ def history_tab(lab: Lab) -> None:
         return ""
 
     @tells_user
-    def on_resume(run: str, total: float | None) -> None:
-        started = lab.resume(run, {} if total is None else {"max_steps": _whole(total)})
+    def on_resume(run: str, total: str) -> None:
+        given = [("max_steps", total)] if total.strip() else []
+        started = lab.resume(run, parse_texts(options_of(PretrainConfig), given))
         note("Going on." if started.position is None else f"Queued: number {started.position} in line.")
 
     @tells_user
@@ -59,8 +64,3 @@ def history_tab(lab: Lab) -> None:
     resume.click(on_resume, [run_id, steps], None, js=OPEN_RUN, **COMMAND).then(None, js=WAKE)
     delete.click(on_delete, run_id, [undo, deleted], js=OPEN_RUN, **COMMAND).then(None, js=RELOAD)
     undo.click(on_undo, deleted, [undo, deleted], **COMMAND).then(None, js=RELOAD)
-
-
-def _whole(number: float) -> int | float:
-    """5000.0 as 5000; 2.5 stays what it is, for the service to refuse in words."""
-    return int(number) if float(number).is_integer() else number

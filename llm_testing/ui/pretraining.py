@@ -48,9 +48,7 @@ def pretraining_tab(page: gr.Blocks, lab: Lab) -> None:
 
 def _controls(options: Mapping[str, Option], contents: Mapping[str, Any]) -> dict[str, gr.components.Component]:
     """A control for every option: the basic ones in view, the others folded, group by group."""
-    made = {
-        name: control(option, contents[name]) for name, option in options.items() if option.show.level == "basic"
-    }
+    made = {name: control(option, contents[name]) for name, option in options.items() if option.show.level == "basic"}
     with gr.Accordion("Advanced", open=False, elem_id="lt-advanced"):
         folded = [(name, option) for name, option in options.items() if option.show.level == "advanced"]
         for group, members in groupby(folded, lambda pair: pair[1].show.group):
@@ -78,8 +76,8 @@ def _wire(
         name, contents = restored(lab, options, kept_draft)
         return [_preset_update(name), *_as_updates(options, contents), forecast(lab, options, contents)]
 
-    def on_preset(name: str) -> list[Any]:
-        contents = preset_contents(lab, options, name)
+    def on_preset(name: str, run_name: str) -> list[Any]:
+        contents = preset_contents(lab, options, name, run_name)
         said, draft_now = forecast(lab, options, contents), kept(options, name, contents)
         return [_preset_update(name), *_as_updates(options, contents), said, draft_now]
 
@@ -91,9 +89,11 @@ def _wire(
         return [gr.update(interactive=is_on(name, by_name)) for name in ONLY_WITH]
 
     page.load(on_load, draft, [preset, *every, summary], **QUIET)
-    preset.input(on_preset, preset, [preset, *every, summary, draft], **QUIET)
+    preset.input(on_preset, [preset, controls["name"]], [preset, *every, summary, draft], **QUIET)
     # `input` is the user's own hand alone: with `change` a preset's values would trigger every control again.
+    # A text box does not tell of text that was pasted or dropped in, until it is left.
     edits = [component.input for component in every]
+    edits += [component.blur for component in every if isinstance(component, gr.Textbox)]
     gr.on(edits, on_edit, [preset, *every], [summary, draft], trigger_mode="always_last", **QUIET)
     deciding = {other for other, _ in ONLY_WITH.values()}
     gr.on([controls[name].input for name in sorted(deciding)], on_switch, every, depending, **QUIET)

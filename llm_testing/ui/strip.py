@@ -28,18 +28,19 @@ STOP_WORDS = (
 def head_and_strip(lab: Lab) -> None:
     """Lay out header, strip and command buttons, and wire them."""
     drawn_by_script("head")
-    with gr.Row(elem_id="lt-bar", elem_classes="lt-bar"):
-        drawn_by_script("strip")
-        with gr.Row(elem_classes="lt-commands"):
-            pause = _button("Pause", "pause")
-            resume = _button("Resume", "resume", variant="primary")
-            save = _button("Save now", "save")
-            stop = _button("Stop", "stop", variant="stop")
-    with gr.Row(elem_id="lt-ask-stop", elem_classes="lt-ask"):
-        gr.HTML(STOP_WORDS, elem_classes="lt-ask-words", apply_default_css=False)
-        save_and_stop = _button("Save and stop", "stop-save", variant="primary")
-        discard = _button("Discard", "stop-discard", variant="stop")
-        go_on = _button("Keep going", "stop-cancel")
+    with gr.Column(elem_id="lt-top"):
+        with gr.Row(elem_id="lt-bar", elem_classes="lt-bar"):
+            drawn_by_script("strip")
+            with gr.Row(elem_classes="lt-commands"):
+                pause = _button("Pause", "pause")
+                resume = _button("Resume", "resume", variant="primary")
+                save = _button("Save now", "save")
+                stop = _button("Stop", "stop", variant="stop")
+        with gr.Row(elem_id="lt-ask-stop", elem_classes="lt-ask"):
+            gr.HTML(STOP_WORDS, elem_classes="lt-ask-words", apply_default_css=False)
+            save_and_stop = _button("Save and stop", "stop-save", variant="primary")
+            discard = _button("Discard", "stop-discard", variant="stop")
+            go_on = _button("Keep going", "stop-cancel")
 
     run_id = gr.Textbox(visible=False)
     commands: dict[gr.Button, tuple[Callable[[str], Any], str]] = {

@@ -1,0 +1,80 @@
+"""The real app as a process of its own, as a user starts it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+APP = Path(__file__).parent.parent / "app.py"
+STARTS_WITHIN_S = 90
+
+
+@dataclass
+class RunningApp:
+    """Where it answers, and the process."""
+
+    port: int
+    process: subprocess.Popen
+    runs_dir: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> Any:
+        """What a live route answers."""
+        with urllib.request.urlopen(self.url + path, timeout=30) as reply:
+            return json.load(reply)
+
+    def wait_for(self, *states: str, within_s: float = 90) -> dict:
+        """The shown run, once it is in one of these states."""
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            run = self.get("/live/status")["run"]
+            if run and run["state"] in states:
+                return run
+            time.sleep(0.1)
+        raise AssertionError(f"no run became {' or '.join(states)}; the last look saw {run}")
+
+
+@contextmanager
+def running_app(root: Path) -> Iterator[RunningApp]:
+    """Start app.py with folders below root; it is ended with SIGTERM, as a service manager does."""
+    said = root / "said.txt"
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, str(APP), "--runs-dir", str(root / "runs"), "--cache-dir", str(root / "cache")],
+            stdout=out,
+            stderr=out,
+            cwd=root,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    try:
+        yield RunningApp(_port(process, said), process, root / "runs")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(process: subprocess.Popen, said: Path) -> int:
+    end = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < end:
+        if found := re.search(r" is at http://127\.0\.0\.1:(\d+)/", said.read_text(encoding="utf-8")):
+            return int(found[1])
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise AssertionError(f"app.py did not start; it said:\n{said.read_text(encoding='utf-8')}")
