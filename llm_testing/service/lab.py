@@ -8,16 +8,20 @@ from typing import Any, Literal
 from llm_testing.config.presets import filled, preset_values
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data import corpora as corpora_module
-from llm_testing.errors import ConfigError, NotFound, WrongState
+from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.jobs.states import RunState
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
-from llm_testing.service import records
+from llm_testing.service import checkpoints as checkpoints_module
+from llm_testing.service import downloads, records
+from llm_testing.service.attention import AttentionMap, Completion, attention_map, complete
+from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.listing import listing
 from llm_testing.service.reader import Reader
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
@@ -73,6 +77,7 @@ class Lab:
         """
         given = {name: value for name, value in values.items() if value is not None}
         if isinstance(given.get("resume_from"), str):
+            given["resume_from"] = self._named_as_now(given["resume_from"])
             run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
             return PretrainConfig.build({**self._store.open(run_id).record()["config"], **given})
         return PretrainConfig.build(filled(preset, given, self._probe(), PretrainConfig))
@@ -197,6 +202,10 @@ class Lab:
         """Run ids that wait for the trainer, the next one first."""
         return self._launcher.queue.ids()
 
+    def move_queued(self, run_id: str, position: int) -> int:
+        """Put a waiting run at a position, 1 being next; returns where it is now."""
+        return self._launcher.queue.move(run_id, position - 1) + 1
+
     def shutdown(self, timeout_s: float = 60.0) -> bool:
         """Save and end the active run, and start no other; whether it ended in time."""
         return self._launcher.shutdown(timeout_s)
@@ -216,6 +225,10 @@ class Lab:
     def rows(self) -> list[RunSummary]:
         """Every run folder, newest first; a damaged one says why and hides no other."""
         return [records.summary_row(self._store, row) for row in self._store.rows()]
+
+    def listing(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest runs with their config, times and results."""
+        return listing(self._store, limit)
 
     def details(self, run_id: str) -> dict[str, Any]:
         """Everything about one run but its curves."""
@@ -240,6 +253,35 @@ class Lab:
     def compare(self, run_ids: list[str]) -> dict[str, Any]:
         """Which options differ between runs, and what each reached."""
         return records.compare([self._store.open(run_id) for run_id in run_ids])
+
+    # Checkpoints.
+
+    def checkpoints(
+        self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
+    ) -> list[CheckpointRow]:
+        """The checkpoints of all runs that fit, newest first."""
+        return checkpoints_module.checkpoint_rows(self._store, config_name, run_id, corpus)
+
+    def checkpoint(self, what: str) -> CheckpointRow:
+        """One checkpoint, by its id of any form."""
+        return checkpoints_module.find_checkpoint(self._store, what)
+
+    def delete_checkpoint(self, what: str) -> Deleted:
+        """Delete one checkpoint, unless its run is active or another run was forked from it."""
+        return checkpoints_module.delete_one(self._store, what)
+
+    def delete_checkpoints(self, config_name: str | None = None, keep_latest: bool = True) -> Deleted:
+        """Delete the checkpoints of a model size, or of all; what is needed stays."""
+        return checkpoints_module.delete_many(self._store, config_name, keep_latest)
+
+    def complete(self, what: str | None, prompt: str, sampling: Sampling) -> Completion:
+        """What a checkpoint, a run's newest one, or the newest of all writes after a prompt."""
+        return complete(self._reader, *checkpoints_module.find_weights(self._store, what), prompt, sampling)
+
+    def attention(self, what: str | None, text: str, layer: int = 0, head: int | None = None) -> AttentionMap:
+        """What a checkpoint looks at in a text; without a head the mean over them."""
+        found = checkpoints_module.find_weights(self._store, what)
+        return attention_map(self._reader, *found, text, layer, head)
 
     # Acting on runs.
 
@@ -287,6 +329,15 @@ class Lab:
         run_id, step = self._launcher.find_checkpoint(what)
         return self._reader.export(run_id, step, to)
 
+    def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
+        """A run's folder as a zip, in pieces."""
+        return downloads.zip_of(self._store.open(run_id), with_checkpoints)
+
+    def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
+        """A run's curves or sample texts as CSV, in pieces."""
+        columns = {"metrics": downloads.METRICS, "samples": downloads.SAMPLES}[name]
+        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, columns)
+
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""
         return corpora_module.corpora(self.cache_dir)
@@ -301,6 +352,15 @@ class Lab:
         corpora_module.download(name, self.cache_dir, report, check)
 
     # Inside.
+
+    def _named_as_now(self, what: str) -> str:
+        """The present id of a checkpoint that is named in an earlier form; anything else as it is."""
+        if "/" in what or what[:8].isdigit():
+            return what
+        try:
+            return self.checkpoint(what).id
+        except BadRunId as error:
+            raise ConfigError([Problem("resume_from", str(error))]) from None
 
     def _probe(self):
         return probe_machine(self._cores, usable_memory_bytes().total_bytes)

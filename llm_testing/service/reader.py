@@ -2,15 +2,16 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.data.tokenizers import load_tokenizer
+from llm_testing.data.tokenizers import Tokenizer, load_tokenizer
 from llm_testing.errors import UserError, WrongState
 from llm_testing.model.export import export_gpt2
 from llm_testing.model.generate import Sampling, generate
+from llm_testing.model.gpt import GPT
 from llm_testing.service.records import state_of
 from llm_testing.service.views import Points
 from llm_testing.store.ids import checkpoint_id
@@ -90,13 +91,21 @@ class Reader:
             "damaged": None,
         }
 
-    def generate(self, run_id: str, step: int, prompt: str, sampling: Sampling) -> Iterator[str]:
+    def generate(
+        self,
+        run_id: str,
+        step: int,
+        prompt: str,
+        sampling: Sampling,
+        on_token: Callable[[], None] = lambda: None,
+    ) -> Iterator[str]:
         """Continue a prompt with a checkpoint, piece by piece; only whole characters are given."""
-        model, tokenizer = self._model(run_id, step)
+        model, tokenizer = self.open_model(run_id, step)
         tokens: list[int] = []
         said = ""
         for token in generate(model, tokenizer.encode(prompt) or [tokenizer.end_id], sampling, tokenizer.end_id):
             tokens.append(token)
+            on_token()
             text = tokenizer.decode(tokens)
             # A character may take several tokens; until they are all there it decodes to U+FFFD.
             if not text.endswith("�"):
@@ -114,7 +123,7 @@ class Reader:
         """
         if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
             raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
-        model, tokenizer = self._model(run_id, step)
+        model, tokenizer = self.open_model(run_id, step)
         to.parent.mkdir(parents=True, exist_ok=True)
         staging = new_staging(to.parent)
         try:
@@ -127,7 +136,8 @@ class Reader:
             raise
         return to
 
-    def _model(self, run_id: str, step: int):
+    def open_model(self, run_id: str, step: int) -> tuple[GPT, Tokenizer]:
+        """A checkpoint's model in evaluation mode, on the CPU, and its run's tokenizer."""
         folder = self._store.open(run_id)
         record = folder.record()
         vocab_size = record["data"].get("vocab_size")
