@@ -6,11 +6,18 @@ Gradio alone would run a cross-site POST and only withhold the answer.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+
+from llm_testing.api.entrance import entering
+from llm_testing.service.doors import ENTRY, TokenDoor
+from llm_testing.service.places import LOCAL_NAMES, Place, Setting
+from llm_testing.service.roles import DOOR
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,7 +25,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+ON_THIS_MACHINE = Setting(Place.LOCAL)
+SHARE_HOST = re.compile(r"[a-z0-9-]{1,63}\.gradio\.live")
+SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
+SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 MOST_BODY_BYTES = 2 * 2**20
 BODY_WITHIN_S = 30.0
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-original-host")
@@ -54,39 +64,73 @@ class Refusal:
     reason: str
 
 
-def judge(method: str, path: str, headers: dict[str, str], port: int) -> Refusal | None:
+def judge(
+    method: str, path: str, headers: dict[str, str], port: int, setting: Setting = ON_THIS_MACHINE
+) -> Refusal | None:
     """Whether a request may come in; None if it may.
 
     Args:
         headers: by lower-case name.
         port: that we listen on; a Host with another one is a tunnel's or a rebound name's.
+        setting: where the page stands.
     """
+    if setting.place == Place.UNKNOWN:
+        return Refusal(403, "Where this page stands is not known, so nobody is let in.")
     host = headers.get("host", "")
-    try:
-        named, named_port = urlsplit(f"//{host}").hostname, urlsplit(f"//{host}").port or 80
-    except ValueError:
-        named, named_port = None, None
-    if named not in LOCAL_HOSTS or named_port != port:
+    secure = secure_name(host, setting)
+    if not secure and not _is_own_name(host, port, setting):
         return Refusal(421, f"This page answers as 127.0.0.1:{port} only.")
-    if any(name in FORWARDING or name.startswith("x-forwarded-") for name in headers):
+    forwarded = any(name in FORWARDING or name.startswith("x-forwarded-") for name in headers)
+    if forwarded and setting.place in (Place.LOCAL, Place.LAN):
         return Refusal(403, "Requests through a proxy or tunnel are refused.")
     origin = headers.get("origin")
-    if origin is not None and origin != f"http://{host}":
+    if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
         return Refusal(403, "Requests from another site are refused.")
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        # A link on another site may open the page itself; nothing else, and nothing that acts.
-        opens_page = method == "GET" and path == "/" and headers.get("sec-fetch-dest") == "document"
-        if not opens_page:
+        # A link on another site may open the page itself, and a Space's frame show it; nothing else, nothing that acts.
+        on_a_space = setting.place in (Place.SPACE, Place.DEMO)
+        kinds, pages = (("document", "iframe"), SPACE_PAGES) if on_a_space else (("document",), ("/", ENTRY))
+        if method != "GET" or path not in pages or headers.get("sec-fetch-dest") not in kinds:
             return Refusal(403, "Requests from another site are refused.")
     return None
 
 
-class Gate:
-    """An ASGI app that lets only the owner's own requests through to another one."""
+def secure_name(host: str, setting: Setting) -> bool:
+    """Whether a Host is the public name of a Space or of a share link: those are reached by https alone."""
+    if setting.place in (Place.SPACE, Place.DEMO):
+        return host.lower() in setting.hosts
+    # Nobody else can point a name of the share server's at us, so any of them is our tunnel's.
+    return setting.place == Place.SHARE and SHARE_HOST.fullmatch(host.lower()) is not None
 
-    def __init__(self, app: Asgi, most_body_bytes: int = MOST_BODY_BYTES):
+
+def _is_own_name(host: str, port: int, setting: Setting) -> bool:
+    """Whether a Host is this machine's: a name that was rebound to its address is not."""
+    try:
+        named, named_port = urlsplit(f"//{host}").hostname, urlsplit(f"//{host}").port or 80
+    except ValueError:
+        return False
+    if named_port != port or named is None:
+        return False
+    if named in LOCAL_NAMES or setting.place == Place.LAN and named in setting.hosts:
+        return True
+    return setting.place in (Place.LAN, Place.SPACE, Place.DEMO) and _is_address(named)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+class Gate:
+    """An ASGI app that lets through to another one only who may come in by a door, and says by which they came."""
+
+    def __init__(self, app: Asgi, most_body_bytes: int = MOST_BODY_BYTES, door: TokenDoor | None = None):
         self.app = app
         self.most_body_bytes = most_body_bytes
+        self.door = door or TokenDoor(ON_THIS_MACHINE)
+        self.headers = headers_for(self.door.place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -95,7 +139,8 @@ class Gate:
             return await send({"type": "websocket.close", "code": 1008})
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         repeated = [name for name, _ in scope["headers"] if name.lower() in (b"host", b"origin", b"content-length")]
-        refusal = judge(scope["method"], scope["path"], headers, scope["server"][1])
+        setting = self.door.setting
+        refusal = judge(scope["method"], scope["path"], headers, scope["server"][1], setting)
         if refusal is None and len(repeated) != len(set(repeated)):
             refusal = Refusal(400, "A header that decides was sent twice.")
         body: bytes | None = b""
@@ -104,8 +149,11 @@ class Gate:
             if body is None:
                 refusal = Refusal(413, f"A request may hold {self.most_body_bytes:,} bytes at most.")
         if refusal is not None:
-            return await _refuse(send, refusal)
-        await self.app(scope, _replay(body, receive), _guarded(send))
+            return await self._refuse(send, refusal)
+        scope = {**scope, DOOR: self.door}
+        if answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting)):
+            return await answer(scope, receive, _guarded(send, self.headers))
+        await self.app(scope, _replay(body, receive), _guarded(send, self.headers))
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | None:
         """The whole body, or None where it is too long, however it is sent, or too slow."""
@@ -123,6 +171,13 @@ class Gate:
             return None
         return bytes(body) if len(body) <= self.most_body_bytes else None
 
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        body = refusal.reason.encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+        start = {"type": "http.response.start", "status": refusal.status, "headers": [*headers, *self.headers]}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A receive that gives the body that was read, then what comes after it: the word that the client has gone."""
@@ -138,9 +193,19 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _guarded(send: Send) -> Send:
+def headers_for(place: Place) -> tuple[tuple[bytes, bytes], ...]:
+    """What every answer carries; a Space's page sits in a frame of huggingface.co."""
+    if place not in (Place.SPACE, Place.DEMO):
+        return SECURITY_HEADERS
+    policy = CONTENT_POLICY.replace("frame-ancestors 'self'", SPACE_FRAMES)
+    kept = {**dict(SECURITY_HEADERS), b"content-security-policy": policy.encode()}
+    del kept[b"x-frame-options"]
+    return tuple(kept.items())
+
+
+def _guarded(send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> Send:
     """A send that takes away what Gradio tells other origins, and adds our own headers."""
-    ours = {name for name, _ in SECURITY_HEADERS}
+    ours = {name for name, _ in headers} | {b"x-frame-options"}
 
     async def send_guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -149,25 +214,26 @@ def _guarded(send: Send) -> Send:
                 for name, value in message.get("headers", [])
                 if not name.lower().startswith(b"access-control-") and name.lower() not in ours
             ]
-            message = {**message, "headers": [*kept, *SECURITY_HEADERS]}
+            message = {**message, "headers": [*kept, *headers]}
         await send(message)
 
     return send_guarded
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = refusal.reason.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    start = {"type": "http.response.start", "status": refusal.status, "headers": [*headers, *SECURITY_HEADERS]}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
-
-
-@asynccontextmanager
-async def gated(app: Any) -> AsyncIterator[None]:
+def gate_of(door: TokenDoor | None = None) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """A lifespan that puts the gate in front of a whole app, outside of every middleware that Gradio adds.
 
     Middleware given to the app would stand behind Gradio's own, whose CORS answers it could not take back.
     """
-    app.middleware_stack = Gate(app.middleware_stack)
-    yield
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = Gate(app.middleware_stack, door=door)
+        yield
+
+    return lifespan
+
+
+def gated(app: Any) -> AbstractAsyncContextManager[None]:
+    """The lifespan of a page on this machine."""
+    return gate_of()(app)

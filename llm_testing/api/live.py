@@ -25,7 +25,7 @@ from llm_testing.service.figures import PANELS, X_AXES, colour_of
 from llm_testing.service.lab import Lab
 from llm_testing.service.views import Live
 
-MOST_POINTS = 2400
+MOST_POINTS = 1200
 MOST_TEXTS = 400
 FRESH_S = 0.25
 """A trainer may report a thousand times a second; a viewer sees four pictures of that."""
@@ -210,8 +210,11 @@ def in_words(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
     async def route(request: Request) -> Response:
         try:
             answer = await handler(request)
+        except NotFound as error:
+            # A run that is deleted while a page looks at it is no fault of the page, whose console a 404 would fill.
+            answer = answer_of({"gone": str(error)})
         except UserError as error:
-            status = 400 if isinstance(error, BadRunId) else 404 if isinstance(error, NotFound) else 422
+            status = 400 if isinstance(error, BadRunId) else 422
             return Response(answer_of({"error": str(error)}).body, status, media_type="application/json")
         headers = {"etag": answer.tag, "cache-control": "no-cache"}
         if request.headers.get("if-none-match") == answer.tag:

@@ -6,6 +6,7 @@ import { plain } from "./words.js";
 
 const FEW_POINTS = 30; // below this a line alone would hide where the points are
 const NARROW_PX = 620;
+const REST = 3, MOST_REST_MS = 4000; // times as long as the last drawing took
 let plotly = null, figures = null;
 
 export function loadPlotly() {
@@ -68,12 +69,14 @@ export class Charts {
   show(runs) { this.runs = runs; return this.draw(); }
 
   async draw() {
-    if (!this.runs || this.drawing) { this.again = Boolean(this.runs); return; }
+    if (!this.runs || this.drawing || this.resting) { this.again = Boolean(this.runs); return; }
     this.drawing = true;
+    let began = performance.now();
     const points = this.runs.some((run) => run.curve.length > 0);
     if (points && !this.plot.dataset.points) this.say("Drawing …");
     try {
       const [Plotly, described] = await Promise.all([loadPlotly(), loadFigures()]);
+      began = performance.now();
       const drawn = this.runs.some((run) => run.curve.length > 0);
       this.empty.hidden = drawn;
       this.plot.hidden = !drawn;
@@ -85,7 +88,12 @@ export class Charts {
     } finally {
       this.drawing = false;
     }
-    if (this.again) { this.again = false; this.draw(); }
+    // A slow machine draws less often, so that the page's buttons answer at once.
+    this.resting = true;
+    setTimeout(() => {
+      this.resting = false;
+      if (this.again) { this.again = false; this.draw(); }
+    }, Math.min(MOST_REST_MS, REST * (performance.now() - began)));
   }
 
   traces(described) {

@@ -3,7 +3,8 @@
 import { ACTIVE } from "./dom.js";
 
 const BUSY_MS = 1000, IDLE_MS = 3000, MACHINE_MS = 10000;
-const FULL_AGAIN = 6000; // points; asked for anew, the server thins them
+const MOST_POINTS = 1200; // as many as a chart has pixels; twice that are thinned again
+const SPIKY = ["train_loss", "lr", "grad_norm", "tokens_per_s"], RARE = ["val_loss", "final_val_loss"];
 
 export async function ask(name, params = {}, tag = null) {
   const url = new URL(`../${name}`, import.meta.url);
@@ -11,7 +12,7 @@ export async function ask(name, params = {}, tag = null) {
   const reply = await fetch(url, { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
   if (reply.status === 304) return { same: true, tag };
   const value = await reply.json();
-  if (!reply.ok) throw new Error(value.error ?? `The server answered ${reply.status}.`);
+  if (!reply.ok || value.gone) throw new Error(value.gone ?? value.error ?? `The server answered ${reply.status}.`);
   return { value, tag: reply.headers.get("etag") };
 }
 
@@ -81,7 +82,6 @@ export class Curve {
 
   // True where something is new.
   async more() {
-    if (this.length > FULL_AGAIN) this.clear();
     const { value: news } = await ask("points", { run: this.runId, after: this.next });
     if (news.from !== this.next) return false; // another answer came first
     const rewound = news.rewound_to != null && this.columns;
@@ -89,6 +89,7 @@ export class Curve {
     this.next = news.next;
     if (!this.columns) this.columns = news.columns;
     else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    if (this.length > 2 * MOST_POINTS) this.columns = thinned(this.columns, MOST_POINTS);
     return rewound || news.columns.step.length > 0;
   }
 
@@ -96,6 +97,29 @@ export class Curve {
     const first = this.columns.step.findIndex((s) => s > step);
     if (first >= 0) for (const values of Object.values(this.columns)) values.length = first;
   }
+}
+
+// As service/curves.py thins: every stretch keeps its extremes and its gap, and no validation is dropped.
+export function thinned(columns, most) {
+  const length = columns.step.length;
+  const width = Math.ceil(length / Math.max(1, Math.floor(most / (2 * SPIKY.length))));
+  const keep = new Set([0, length - 1]);
+  for (let first = 0; first < length; first += width) {
+    const end = Math.min(first + width, length);
+    for (const name of SPIKY) {
+      let low = -1, high = -1;
+      const values = columns[name];
+      for (let i = first; i < end; i++) {
+        if (values[i] == null) { if (name === "train_loss") keep.add(i); continue; }
+        if (low < 0 || values[i] < values[low]) low = i;
+        if (high < 0 || values[i] > values[high]) high = i;
+      }
+      if (low >= 0) keep.add(low).add(high);
+    }
+  }
+  for (const name of RARE) columns[name].forEach((value, i) => { if (value != null) keep.add(i); });
+  const kept = [...keep].sort((a, b) => a - b);
+  return Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, kept.map((i) => values[i])]));
 }
 
 // Samples and events of one run.

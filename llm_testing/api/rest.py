@@ -1,0 +1,27 @@
+"""Every REST call, and the routes that serve them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from llm_testing.api.calls import Calls
+from llm_testing.api.checkpoints import CHECKPOINTS
+from llm_testing.api.general import GENERAL
+from llm_testing.api.live import answer_of
+from llm_testing.api.openapi import description_of
+from llm_testing.api.pretraining import COMMANDS
+from llm_testing.api.runs import RUNS
+from llm_testing.service.lab import Lab
+
+TABLE = (*GENERAL, *COMMANDS, *RUNS, *CHECKPOINTS)
+DESCRIBED_AT = ("/openapi.json", "/api/openapi.json")
+
+
+def rest_routes(lab: Lab) -> list[Route]:
+    """The routes of all calls over a lab, and their description."""
+    body = answer_of(description_of(TABLE)).body
+
+    async def describe(request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    return [*Calls(lab, TABLE).routes(), *(Route(address, describe, methods=["GET"]) for address in DESCRIBED_AT)]
