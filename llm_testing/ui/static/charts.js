@@ -39,7 +39,7 @@ export class Charts {
   constructor(element, { note = "" } = {}) {
     this.view = kept("view", { log: false, smooth: 0.6, x: "step" });
     this.curves = [];
-    this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm and tokens per second" });
+    this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm and tokens per second", hidden: true });
     this.empty = el("p", { class: "lt-empty" }, note);
     element.replaceChildren(this.toolbar(), el("div", { class: "lt-plot-box" }, this.plot, this.empty));
     this.resized = new ResizeObserver(() => this.draw());
@@ -80,6 +80,7 @@ export class Charts {
       const drawn = this.runs.some((run) => run.curve.length > 0);
       this.empty.hidden = drawn;
       this.plot.hidden = !drawn;
+      if (!drawn) delete this.plot.dataset.points;
       const width = this.plot.clientWidth;
       if (drawn && width > 0) {
         await Plotly.react(this.plot, this.traces(described), this.layout(described, width), { responsive: false, displaylogo: false, displayModeBar: false, doubleClick: "reset+autosize", scrollZoom: false });
@@ -145,10 +146,10 @@ export class Charts {
     const rows = narrow ? [[0.61, 1], [0.41, 0.52], [0.205, 0.315], [0, 0.11]] : [[0.45, 1], [0, 0.27], [0, 0.27], [0, 0.27]];
     const columns = narrow ? [[0, 1], [0, 1], [0, 1], [0, 1]] : [[0, 1], [0, 0.28], [0.36, 0.64], [0.72, 1]];
     const layout = {
-      height: narrow ? 680 : 470, margin: { t: 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
+      height: narrow ? 680 : 470, margin: { t: narrow ? 44 : 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--lt-ink"), family: "system-ui, sans-serif", size: 12 },
       hoverlabel: { bgcolor: css("--lt-panel"), bordercolor: css("--lt-line"), font: { color: css("--lt-ink") } },
-      legend: { orientation: "h", x: 1, xanchor: "right", y: 1, yanchor: "bottom", font: { size: 11 } },
+      legend: { orientation: "h", x: 1, xanchor: "right", y: narrow ? 1.03 : 1, yanchor: "bottom", font: { size: 11 } },
       uirevision: `${this.view.x}|${this.runs.map((run) => run.runId).join()}`, annotations: [],
     };
     described.panels.forEach((panel, i) => {

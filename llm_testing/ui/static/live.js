@@ -113,7 +113,7 @@ export class RunView {
 function now(run, named) {
   const active = ACTIVE.includes(run.state);
   const done = words.percent(run.done, run.total);
-  const doing = active ? words.plain(run.phase || run.state) : "";
+  const doing = active ? words.plain(run.phase) : "";
   const amount = !active || run.total == null ? "" : run.unit === "bytes" ? `${words.bytes(run.done)} of ${words.bytes(run.total)}` : `${words.number(run.done)} of ${words.number(run.total)} ${run.unit}`;
   const val = run.val_loss == null ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
   return [
