@@ -1,5 +1,6 @@
 """`Lab`: everything that page, REST, command line and agents can do, as plain functions over one runs folder."""
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import downloads, records
 from llm_testing.service.attention import AttentionMap, Completion, attention_map, complete
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
+from llm_testing.service.demo import start_demo
 from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
@@ -65,6 +67,10 @@ class Lab:
             torch_version=version("torch"),
         )
 
+    def private_roots(self) -> tuple[Path, ...]:
+        """Folders whose place on this machine is its owner's business."""
+        return (self.runs_dir, self.cache_dir, Path(__file__).parents[2], Path(sys.prefix), Path.home())
+
     def preset_values(self, preset: str) -> dict[str, Any]:
         """What a preset sets on this machine."""
         return preset_values(preset, self._probe(), PretrainConfig)
@@ -110,6 +116,10 @@ class Lab:
             Busy: while another run holds the trainer.
         """
         return self._launcher.start(self.config(values, preset), queue, request_id)
+
+    def start_demo(self, values: dict[str, Any]) -> Started:
+        """Start or queue the one capped run of a public demo."""
+        return start_demo(self, values)
 
     def run_here(
         self,
@@ -341,6 +351,10 @@ class Lab:
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""
         return corpora_module.corpora(self.cache_dir)
+
+    def preview_corpus(self, name: str) -> corpora_module.Preview:
+        """The beginning of a corpus and its size; downloads nothing."""
+        return corpora_module.preview(name, self.cache_dir)
 
     def download_corpus(
         self, name: str, report: Callable[[Progress], None] = report_nothing, check: Check = never_cancel
