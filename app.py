@@ -28,6 +28,7 @@ def main() -> int:
     with on_stop_signals(lambda name: stop.set()):
         url = open_page(build_page(lab), given.port, routes_of(lab, addresses()), gated)
         sys.stderr.write(f"LLM-Testing is at {url} (Ctrl-C ends it)\n")
+        lab.warm_up()
         stop.wait()
         lab.shutdown()
     os._exit(0)  # the run is on disk; open pages would keep the server's threads, and with them the process, alive

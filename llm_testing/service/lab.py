@@ -14,6 +14,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.jobs.states import RunState
+from llm_testing.jobs.threads import start_thread
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
@@ -29,6 +30,7 @@ from llm_testing.service.retention import forked_steps
 from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
+from llm_testing.train.optim import warm_up
 
 
 class Lab:
@@ -47,6 +49,10 @@ class Lab:
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
         self._launcher = Launcher(self._store, self.cache_dir, self._threads)
         self._reader = Reader(self._store)
+
+    def warm_up(self) -> None:
+        """Import in the background what the first run needs, while its owner still looks at the form."""
+        start_thread("warm-up", warm_up)
 
     # Before a run.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.shapes import SIZES
 from llm_testing.jobs.owner import effective_state
 from llm_testing.service.views import Live, RunSummary
 from llm_testing.store.run_folder import RunFolder
@@ -35,7 +36,9 @@ def new_record(config: PretrainConfig, request_id: str | None, parent: dict | No
 def default_name(config: PretrainConfig) -> str:
     """A name for a run that was given none: its corpus and size."""
     corpus = config.corpus.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or config.corpus
-    return f"{corpus[:40]}-{config.config_name}"
+    width, _ = config.width_and_heads()
+    size = f"{config.n_layer or SIZES['nano'].n_layer}x{width}" if config.config_name == "custom" else config.config_name
+    return f"{corpus[:40]}-{size}"
 
 
 def data_record(facts: DataFacts) -> dict:

@@ -34,6 +34,11 @@ def build_optimizer(model: nn.Module, config: PretrainConfig) -> torch.optim.Opt
     return kind[config.optimizer](groups, **settings)
 
 
+def warm_up() -> None:
+    """Make a first optimizer, which costs a second because torch then imports its compiler, before somebody waits."""
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+
+
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Give every parameter group the learning rate of the coming update."""
     for group in optimizer.param_groups:

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from llm_testing.store.places import default_cache_dir
 from llm_testing.ui.assets import page_head
 from llm_testing.ui.theme import theme
 
@@ -22,7 +24,11 @@ def arguments(root: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser("app.py", description="Train GPTs on this machine, from a web page.")
     parser.add_argument("--port", type=int, help="default 7860, or the next one that is free")
     parser.add_argument("--runs-dir", type=Path, default=root / "runs", help="where runs are kept (default: runs)")
-    parser.add_argument("--cache-dir", type=Path, default=root / ".cache", help="where downloads and tokens are kept")
+    # The command line's folder, so that what one of the two downloaded is at hand for the other.
+    cache_dir = default_cache_dir(os.environ, sys.platform, Path.home())
+    parser.add_argument(
+        "--cache-dir", type=Path, default=cache_dir, help=f"where downloads and tokens are kept (default: {cache_dir})"
+    )
     parser.add_argument("--server-name", help="not offered yet: the page answers on 127.0.0.1 only")
     parser.add_argument("--share", action="store_true", help="not offered yet: a public link")
     return parser.parse_args()
