@@ -37,7 +37,8 @@ def default_name(config: PretrainConfig) -> str:
     """A name for a run that was given none: its corpus and size."""
     corpus = config.corpus.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or config.corpus
     width, _ = config.width_and_heads()
-    size = f"{config.n_layer or SIZES['nano'].n_layer}x{width}" if config.config_name == "custom" else config.config_name
+    custom = f"{config.n_layer or SIZES['nano'].n_layer}x{width}"
+    size = custom if config.config_name == "custom" else config.config_name
     return f"{corpus[:40]}-{size}"
 
 
