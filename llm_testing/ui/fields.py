@@ -19,13 +19,13 @@ AUTOMATIC = "automatic"
 _FINEST = 0.01
 
 
-def control(option: Option, value: Any) -> gr.components.Component:
-    """The control of an option, showing a value."""
+def control(option: Option, content: Any) -> gr.components.Component:
+    """The control of an option with a content, as `shown` makes it from a value."""
     unit = f" ({option.show.unit})" if option.show.unit else ""
     shared = {
         "label": option.show.title + unit,
         "info": option.help,
-        "value": shown(option, value),
+        "value": content,
         "elem_id": f"lt-option-{option.name}",
         "elem_classes": ["lt-option", "lt-wide"] if needs_room(option) else ["lt-option"],
         "interactive": True,

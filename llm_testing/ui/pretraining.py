@@ -39,8 +39,9 @@ def pretraining_tab(page: gr.Blocks, lab: Lab) -> None:
             controls = _controls(options, contents)
             summary = drawn_by_script("summary", forecast(lab, options, list(contents.values())))
             with gr.Row(elem_classes="lt-start"):
-                start = gr.Button("Start", variant="primary", elem_id="lt-start")
-                enqueue = gr.Button("Add to queue", elem_id="lt-enqueue")
+                # Off until the draft is back: before that the form's numbers are not what it is going to show.
+                start = gr.Button("Start", variant="primary", elem_id="lt-start", interactive=False)
+                enqueue = gr.Button("Add to queue", elem_id="lt-enqueue", interactive=False)
         with gr.Column(scale=7, min_width=320):
             drawn_by_script("live")
     _wire(page, lab, options, draft, preset, controls, summary, {start: False, enqueue: True})
@@ -74,7 +75,8 @@ def _wire(
 
     def on_load(kept_draft: Any) -> list[Any]:
         name, contents = restored(lab, options, kept_draft)
-        return [_preset_update(name), *_as_updates(options, contents), forecast(lab, options, contents)]
+        ready = [gr.update(interactive=True) for _ in starters]
+        return [_preset_update(name), *_as_updates(options, contents), forecast(lab, options, contents), *ready]
 
     def on_preset(name: str, run_name: str) -> list[Any]:
         contents = preset_contents(lab, options, name, run_name)
@@ -88,7 +90,7 @@ def _wire(
         by_name = dict(zip(options, contents, strict=True))
         return [gr.update(interactive=is_on(name, by_name)) for name in ONLY_WITH]
 
-    page.load(on_load, draft, [preset, *every, summary], **QUIET)
+    page.load(on_load, draft, [preset, *every, summary, *starters], **QUIET)
     preset.input(on_preset, [preset, controls["name"]], [preset, *every, summary, draft], **QUIET)
     # `input` is the user's own hand alone: with `change` a preset's values would trigger every control again.
     # A text box does not tell of text that was pasted or dropped in, until it is left.

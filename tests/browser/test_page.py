@@ -58,6 +58,21 @@ def test_an_empty_page_says_what_to_do_first(open_page):
     assert page.is_visible("#lt-start") and not page.is_visible("#lt-pause") and not page.is_visible("#lt-resume")
 
 
+def test_start_waits_for_the_draft(open_page, chromium):
+    """Pressed while the form still held numbers that nobody chose, it was refused for them."""
+    context = chromium.new_context()
+    held = []
+    context.route("**/gradio_api/run/predict*", lambda route: held.append(route))
+    page = open_page(context=context)
+    assert page.is_disabled("#lt-start") and page.is_disabled("#lt-enqueue")
+    for route in held:
+        route.continue_()
+    context.unroute("**/gradio_api/run/predict*")
+    page.wait_for_function("() => !document.querySelector('#lt-start').disabled")
+    assert page.input_value("#lt-option-max_steps input") == "" and not page.is_visible(".lt-problem")
+    context.close()
+
+
 def test_start_draws_points_and_zoom_stays_while_more_come(open_page):
     page = open_page()
     start_small(page)

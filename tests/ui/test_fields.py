@@ -13,7 +13,7 @@ OPTIONS = options_of(PretrainConfig)
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_has_a_control_with_title_and_help_that_shows_its_default(name):
     option = OPTIONS[name]
-    made = control(option, option.default)
+    made = control(option, shown(option, option.default))
     assert made.label.startswith(option.show.title) and made.info == option.help
     assert made.value == shown(option, option.default)
     assert meant(option, made.value) == option.default
@@ -22,7 +22,7 @@ def test_every_option_has_a_control_with_title_and_help_that_shows_its_default(n
 @pytest.mark.parametrize("name", [name for name in OPTIONS if slides(OPTIONS[name])])
 def test_a_default_is_reachable_on_its_slider(name):
     option = OPTIONS[name]
-    made = control(option, option.default)
+    made = control(option, shown(option, option.default))
     assert isinstance(made, gr.Slider)
     marks = (option.default - made.minimum) / made.step
     assert abs(marks - round(marks)) < 1e-6 and made.minimum <= option.default <= made.maximum
