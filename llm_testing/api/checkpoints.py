@@ -53,13 +53,13 @@ def generate(asked: Asked) -> Completion:
     """Continue a prompt with a checkpoint; `text` begins with the prompt."""
     body = asked.body
     sampling = Sampling(**{name: getattr(body, name) for name in _SAMPLING})
-    return asked.lab.complete(body.checkpoint_id, body.prompt, sampling)
+    return asked.lab.playground.complete(body.checkpoint_id, body.prompt, sampling)
 
 
 def attention(asked: Asked) -> AttentionMap:
     """How much each token of a text looks at itself and the earlier ones, in one layer of a checkpoint."""
     body = asked.body
-    return asked.lab.attention(body.checkpoint_id, body.text, body.layer, body.head)
+    return asked.lab.playground.attention(body.checkpoint_id, body.text, body.layer, body.head)
 
 
 def _deleted(gone: Deleted) -> DeletedFiles:

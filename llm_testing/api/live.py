@@ -23,6 +23,7 @@ from llm_testing.errors import BadRunId, NotFound, UserError
 from llm_testing.service.curves import columns_of, thinned
 from llm_testing.service.figures import PANELS, X_AXES, colour_of
 from llm_testing.service.lab import Lab
+from llm_testing.service.records import EXAMPLE
 from llm_testing.service.views import Live
 
 MOST_POINTS = 1200
@@ -30,7 +31,7 @@ MOST_TEXTS = 400
 FRESH_S = 0.25
 """A trainer may report a thousand times a second; a viewer sees four pictures of that."""
 LIST_FRESH_S = 1.0
-MACHINE_FRESH_S = 5.0
+MACHINE_FRESH_S = 2.5
 KEPT_ANSWERS = 64
 
 
@@ -114,8 +115,8 @@ class LiveRoutes:
         return await self.answers.get(("status",), FRESH_S, self._status)
 
     async def machine(self, request: Request) -> Answer:
-        """Device, cores and memory as this process may use them."""
-        return await self.answers.get(("machine",), MACHINE_FRESH_S, self.lab.machine)
+        """Device, cores, memory, disk and cards as this process may use them, and how busy they are."""
+        return await self.answers.get(("machine",), MACHINE_FRESH_S, self.lab.monitor.now)
 
     async def points(self, request: Request) -> Answer:
         """New points of a run's curves after a cursor, as columns; everything, thinned, where there is no cursor."""
@@ -158,8 +159,8 @@ class LiveRoutes:
         return ended if there else None
 
     def _newest(self) -> dict[str, Any] | None:
-        """The newest whole run of the folder, for a page that was opened before any run of this process."""
-        row = next((row for row in self.lab.rows() if row.damaged is None), None)
+        """The newest whole run of the folder, for a page that was opened before any run of this process; no example."""
+        row = next((row for row in self.lab.rows() if row.damaged is None and EXAMPLE not in row.tags), None)
         if row is None:
             return None
         error = self.lab.details(row.run_id).get("error")

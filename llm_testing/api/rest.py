@@ -9,11 +9,13 @@ from llm_testing.api.checkpoints import CHECKPOINTS
 from llm_testing.api.general import GENERAL
 from llm_testing.api.live import answer_of
 from llm_testing.api.openapi import description_of
+from llm_testing.api.playground import PLAYGROUND
 from llm_testing.api.pretraining import COMMANDS
 from llm_testing.api.runs import RUNS
+from llm_testing.api.texts import TEXTS
 from llm_testing.service.lab import Lab
 
-TABLE = (*GENERAL, *COMMANDS, *RUNS, *CHECKPOINTS)
+TABLE = (*GENERAL, *COMMANDS, *RUNS, *CHECKPOINTS, *PLAYGROUND, *TEXTS)
 DESCRIBED_AT = ("/openapi.json", "/api/openapi.json")
 
 

@@ -56,6 +56,19 @@ def usable_memory_bytes(root: Path = Path("/")) -> MemoryFacts:
     return facts
 
 
+def cpu_seconds_of_group(root: Path = Path("/")) -> float | None:
+    """Seconds that all cores have computed for the group whose CPU quota holds here; None where none has a quota."""
+    for group in _groups_v2(root):
+        if _quota(*(_text(group / "cpu.max").split() or ["max"])) < float("inf"):
+            return _stat(group, "usage_usec", "cpu.stat") / 1e6
+    for group in _groups_v1(root, "cpu"):
+        if _quota(_text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us")) < float("inf"):
+            for accounting in (group, *_groups_v1(root, "cpuacct")):
+                if (nanoseconds := _number(accounting / "cpuacct.usage")) is not None:
+                    return nanoseconds / 1e9
+    return None
+
+
 def _tighter(facts: MemoryFacts, limit: int | None, used: int | None, inactive: int, source: str) -> MemoryFacts:
     if limit is None:
         return facts
@@ -113,8 +126,8 @@ def _quota(quota_us: str, period_us: str = "100000") -> float:
     return float("inf")
 
 
-def _stat(group: Path, key: str) -> int:
-    for line in _text(group / "memory.stat").splitlines():
+def _stat(group: Path, key: str, file: str = "memory.stat") -> int:
+    for line in _text(group / file).splitlines():
         name, _, value = line.partition(" ")
         if name == key and value.strip().isdigit():
             return int(value)

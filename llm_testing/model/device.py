@@ -14,6 +14,8 @@ from llm_testing.errors import ConfigError, Problem
 from llm_testing.model.gpt import KERNELS
 
 _RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft")
+CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
+"""Where PyTorch keeps its builds for CUDA 13.0; PyPI's build for Windows is for CPUs only."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -105,6 +107,23 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return "Apple GPU" if device.type == "mps" else f"CPU ({platform.machine()})"
+
+
+def why_no_cuda(card: str, driver: str | None) -> str | None:
+    """Why torch does not use an NVIDIA card that its driver shows, and what mends it; None where it does."""
+    if torch.cuda.is_available():
+        return None
+    release = torch.__version__.partition("+")[0]
+    if torch.version.cuda is None:
+        return (
+            f"This machine has an {card}, but the torch that is installed here computes on CPUs only. Install the one "
+            f"for CUDA and start again: pip install --force-reinstall torch=={release} --index-url {CUDA_WHEELS}"
+        )
+    said = f" (version {driver})" if driver else ""
+    return (
+        f"This machine has an {card}, but torch {release} for CUDA {torch.version.cuda} cannot use it: "
+        f"its driver{said} is probably too old. Update the driver and start again."
+    )
 
 
 def _version(package: str) -> str | None:

@@ -57,3 +57,19 @@ def to_device(model: GPT, device: torch.device) -> GPT:
     if model.shape.tie_embeddings:
         model.head.weight = model.token_embedding.weight
     return model
+
+
+def copied(model: GPT) -> GPT:
+    """A copy on the CPU in evaluation mode that shares nothing with the original, which may train on."""
+    with torch.device("meta"):
+        twin = GPT(model.shape)
+    twin = twin.to_empty(device="cpu")
+    if model.shape.tie_embeddings:
+        twin.head.weight = twin.token_embedding.weight
+    twin.load_state_dict(model.state_dict())
+    return twin.eval()
+
+
+def num_bytes(model: GPT) -> int:
+    """What the model's weights take, shared ones once."""
+    return sum(weight.numel() * weight.element_size() for weight in model.parameters())

@@ -13,6 +13,7 @@ COLUMNS = (
     "lr",
     "grad_norm",
     "tokens_per_s",
+    "peak_bytes",
     "tokens_seen",
     "elapsed_s",
 )

@@ -49,8 +49,16 @@ PANELS: tuple[dict[str, Any], ...] = (
         "log": False,
         "traces": ({"column": "tokens_per_s", "name": "tokens/s", "style": "plain"},),
     },
+    {
+        "key": "memory",
+        "title": "peak memory, GiB",
+        "log": False,
+        "divide": 2**30,
+        "traces": ({"column": "peak_bytes", "name": "peak memory", "style": "plain"},),
+    },
 )
-"""From the top; the first is large, the others small and linked to its x axis. `style` line may be smoothed."""
+"""From the top; the first is large, the others small and linked to its x axis. `style` line may be smoothed.
+Values of a panel with `divide` are divided by it."""
 
 X_AXES = (
     {"column": "step", "title": "step", "divide": 1},

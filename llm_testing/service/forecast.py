@@ -3,6 +3,7 @@
 from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.service.expect import expected
 from llm_testing.service.extend import jump_in_words
 from llm_testing.service.job import Job
 from llm_testing.service.records import facts_of
@@ -14,8 +15,11 @@ _SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
 
 def preview_of(config: PretrainConfig, store: RunStore) -> Preview:
     """A draft's meaning; its data is known where an earlier run here prepared the same."""
-    resolved = resolve(config, known_facts(config, store))
-    return Preview(config=config, resolved=resolved, sentences=tuple(_sentences(config, resolved)))
+    facts = known_facts(config, store)
+    resolved = resolve(config, facts)
+    sentences = tuple(_sentences(config, resolved))
+    ahead = expected(config, resolved, store, facts)
+    return Preview(config=config, resolved=resolved, sentences=sentences, expected=ahead)
 
 
 def preview_resume_of(job: Job) -> tuple[str, ...]:

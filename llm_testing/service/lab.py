@@ -9,7 +9,7 @@ from typing import Any, Literal
 from llm_testing.config.presets import filled, preset_values
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data import corpora as corpora_module
-from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, WrongState
+from llm_testing.errors import BadRunId, ConfigError, Problem, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
@@ -19,12 +19,14 @@ from llm_testing.model.device import device_name, find_device, probe_machine, sd
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import downloads, records
-from llm_testing.service.attention import AttentionMap, Completion, attention_map, complete
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
+from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
+from llm_testing.service.monitor import Monitor
+from llm_testing.service.playground import Playground
 from llm_testing.service.reader import Reader
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
@@ -40,15 +42,19 @@ class Lab:
         runs_dir: where runs are kept; it is made with the first.
         cache_dir: where downloads, tokenizers and token files are kept.
         leave_a_core: leave one core to others where there are more than two, as the page does.
+        root: where proc and sys are found, whose limits hold.
     """
 
-    def __init__(self, runs_dir: Path, cache_dir: Path, *, leave_a_core: bool = False):
-        self.runs_dir, self.cache_dir = runs_dir.absolute(), cache_dir.absolute()
+    def __init__(self, runs_dir: Path, cache_dir: Path, *, leave_a_core: bool = False, root: Path = Path("/")):
+        self.runs_dir, self.cache_dir, self._root = runs_dir.absolute(), cache_dir.absolute(), root
         self._store = RunStore(self.runs_dir)
-        self._cores = usable_cores()
+        self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
         self._launcher = Launcher(self._store, self.cache_dir, self._threads)
         self._reader = Reader(self._store)
+        self.playground = Playground(self._store, self._reader, self._launcher.active)
+        self.fetching = Fetching(self.download_corpus)
+        self.monitor = Monitor(self.machine, self.runs_dir, root)
 
     def warm_up(self) -> None:
         """Import in the background what the first run needs, while its owner still looks at the form."""
@@ -58,7 +64,7 @@ class Lab:
 
     def machine(self) -> MachineView:
         """The machine as this process may use it."""
-        memory, device = usable_memory_bytes(), find_device("auto")
+        memory, device = usable_memory_bytes(self._root), find_device("auto")
         facts = probe_machine(self._cores, memory.total_bytes)
         return MachineView(
             device=str(device),
@@ -290,15 +296,6 @@ class Lab:
         """Delete the checkpoints of a model size, or of all; what is needed stays."""
         return checkpoints_module.delete_many(self._store, config_name, keep_latest)
 
-    def complete(self, what: str | None, prompt: str, sampling: Sampling) -> Completion:
-        """What a checkpoint, a run's newest one, or the newest of all writes after a prompt."""
-        return complete(self._reader, *checkpoints_module.find_weights(self._store, what), prompt, sampling)
-
-    def attention(self, what: str | None, text: str, layer: int = 0, head: int | None = None) -> AttentionMap:
-        """What a checkpoint looks at in a text; without a head the mean over them."""
-        found = checkpoints_module.find_weights(self._store, what)
-        return attention_map(self._reader, *found, text, layer, head)
-
     # Acting on runs.
 
     def rename(self, run_id: str, name: str) -> None:
@@ -365,10 +362,8 @@ class Lab:
     def download_corpus(
         self, name: str, report: Callable[[Progress], None] = report_nothing, check: Check = never_cancel
     ) -> None:
-        """Bring a corpus to disk."""
-        if corpora_module.find_corpus(name) is None and not name.startswith(("http://", "https://", "hf:")):
-            names = ", ".join(state.corpus.name for state in self.corpora())
-            raise NotFound(f"There is no corpus {name!r} to download. There are {names}.")
+        """Bring a corpus to disk; `fetching` does it beside everything else."""
+        check_download(name)
         corpora_module.download(name, self.cache_dir, report, check)
 
     # Inside.
@@ -383,7 +378,7 @@ class Lab:
             raise ConfigError([Problem("resume_from", str(error))]) from None
 
     def _probe(self):
-        return probe_machine(self._cores, usable_memory_bytes().total_bytes)
+        return probe_machine(self._cores, usable_memory_bytes(self._root).total_bytes)
 
     def _active(self, run_id: str | None):
         job = self._launcher.active()

@@ -10,10 +10,11 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data.tokenizers import Tokenizer, load_tokenizer
 from llm_testing.errors import UserError, WrongState
 from llm_testing.model.export import export_gpt2
-from llm_testing.model.generate import Sampling, generate
+from llm_testing.model.generate import Sampling
 from llm_testing.model.gpt import GPT
 from llm_testing.service.records import state_of
 from llm_testing.service.views import Points
+from llm_testing.service.writing import written
 from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.runs import RunStore
@@ -100,20 +101,7 @@ class Reader:
         on_token: Callable[[], None] = lambda: None,
     ) -> Iterator[str]:
         """Continue a prompt with a checkpoint, piece by piece; only whole characters are given."""
-        model, tokenizer = self.open_model(run_id, step)
-        tokens: list[int] = []
-        said = ""
-        for token in generate(model, tokenizer.encode(prompt) or [tokenizer.end_id], sampling, tokenizer.end_id):
-            tokens.append(token)
-            on_token()
-            text = tokenizer.decode(tokens)
-            # A character may take several tokens; until they are all there it decodes to U+FFFD.
-            if not text.endswith("�"):
-                yield text[len(said) :]
-                said = text
-        rest = tokenizer.decode(tokens)[len(said) :]
-        if rest:
-            yield rest
+        return written(*self.open_model(run_id, step), prompt, sampling, on_token)
 
     def export(self, run_id: str, step: int, to: Path) -> Path:
         """Write a checkpoint as a transformers folder; it appears under its name only when it is whole.

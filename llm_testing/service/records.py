@@ -21,6 +21,10 @@ SUMMED_UP = (
 )  # fmt: skip
 
 
+EXAMPLE = "example"
+"""The tag of a run that came with the program."""
+
+
 def new_record(config: PretrainConfig, request_id: str | None, parent: dict | None) -> dict:
     """The first record of a run."""
     return {
@@ -94,6 +98,7 @@ def _summary_row(store: RunStore, row: RunRow, record: dict) -> RunSummary:
         config_name=config.get("config_name"),
         bytes=store.size_bytes(row.run_id),
         resumable_step=newest.step if newest else None,
+        tags=tuple(str(tag) for tag in record.get("tags") or ()),
         damaged=row.damaged,
         **{name: reached.get(name) for name in SUMMED_UP if name != "peak_bytes"},
     )

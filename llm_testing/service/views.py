@@ -89,6 +89,7 @@ class RunSummary:
     config_name: str | None = None
     bytes: int | None = None
     resumable_step: int | None = None
+    tags: tuple[str, ...] = ()
     damaged: str | None = None
 
 
@@ -107,6 +108,26 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What a run will probably take; None where nothing is known yet.
+
+    Args:
+        seen_alike: the time is that of an earlier run here that computed the same way; else it is scaled from another.
+        before_reading: steps and tokens are guessed from the corpus's size.
+        checkpoint_bytes: one checkpoint with its optimizer state.
+        train_tokens: of the corpus; known once a run here has read it.
+    """
+
+    steps: int | None
+    tokens: int | None
+    seconds: float | None
+    seen_alike: bool
+    before_reading: bool
+    checkpoint_bytes: int
+    train_tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class Preview:
     """What a draft means before Start.
 
@@ -119,6 +140,7 @@ class Preview:
     config: PretrainConfig | None = None
     resolved: Resolved | None = None
     sentences: tuple[str, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True)

@@ -14,3 +14,15 @@ def count(value: float | None) -> str:
 def gib(num_bytes: float) -> str:
     """Bytes as "5.3 GiB", small ones as MiB."""
     return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "40 s", "12 min", "3 h 20 min" or "4 days"."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours < 48 else f"{round(hours / 24)} days"

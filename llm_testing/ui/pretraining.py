@@ -11,7 +11,15 @@ from llm_testing.config.presets import PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError
 from llm_testing.service.lab import Lab
-from llm_testing.ui.draft import FIRST_PRESET, forecast, kept, preset_contents, problems_shown, restored
+from llm_testing.ui.draft import (
+    FIRST_PRESET,
+    forecast,
+    fork_contents,
+    kept,
+    preset_contents,
+    problems_shown,
+    restored,
+)
 from llm_testing.ui.fields import ONLY_WITH, control, is_on, values_of
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import drawn_by_script
@@ -21,6 +29,7 @@ DRAFT_KEY, DRAFT_SECRET = "llm-testing-draft-1", "llm-testing"
 QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 COMMAND: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Commands go through the queue: without it a note for the user would not reach the page."""
+SHOWN_FORK = "() => import('/live/static/main.js').then((m) => m.shownFork())"
 WAKE = "() => import('/live/static/main.js').then((m) => m.wake())"
 
 
@@ -42,9 +51,13 @@ def pretraining_tab(page: gr.Blocks, lab: Lab) -> None:
                 # Off until the draft is back: before that the form's numbers are not what it is going to show.
                 start = gr.Button("Start", variant="primary", elem_id="lt-start", interactive=False)
                 enqueue = gr.Button("Add to queue", elem_id="lt-enqueue", interactive=False)
+                # The checkpoint browser presses it: a fork fills the form, whose controls only Gradio can set.
+                fork = gr.Button("Fork", elem_id="lt-fork", elem_classes="lt-unseen")
         with gr.Column(scale=7, min_width=320):
-            drawn_by_script("live")
+            for part in ("views", "live", "playground", "attention", "shelf"):
+                drawn_by_script(part)
     _wire(page, lab, options, draft, preset, controls, summary, {start: False, enqueue: True})
+    _wire_fork(lab, options, draft, preset, controls, summary, fork)
 
 
 def _controls(options: Mapping[str, Option], contents: Mapping[str, Any]) -> dict[str, gr.components.Component]:
@@ -102,6 +115,27 @@ def _wire(
     for button, queue in starters.items():
         begun = button.click(_starter(lab, options, queue), every, summary, **COMMAND)
         begun.then(None, js=WAKE)
+
+
+def _wire_fork(
+    lab: Lab,
+    options: Mapping[str, Option],
+    draft: gr.BrowserState,
+    preset: gr.Radio,
+    controls: Mapping[str, gr.components.Component],
+    summary: gr.HTML,
+    fork: gr.Button,
+) -> None:
+    checkpoint = gr.Textbox(visible=False)
+
+    @tells_user
+    def on_fork(checkpoint_id: str) -> list[Any]:
+        contents = fork_contents(lab, options, checkpoint_id)
+        said, draft_now = forecast(lab, options, contents), kept(options, None, contents)
+        note("The form holds a new run that starts from this checkpoint. Change what you like, then press Start.")
+        return [_preset_update(None), *_as_updates(options, contents), said, draft_now]
+
+    fork.click(on_fork, checkpoint, [preset, *controls.values(), summary, draft], js=SHOWN_FORK, **COMMAND)
 
 
 def _starter(lab: Lab, options: Mapping[str, Option], queue: bool) -> Any:

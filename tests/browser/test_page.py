@@ -4,51 +4,9 @@ import time
 
 import pytest
 
+from tests.browser.acts import HOSTILE, STARTED, fill_small, points, start_small, stop, write
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-HOSTILE = "<img src=x onerror=alert(1)></script>\u202egnp"
-STARTED = 60_000
-
-
-def write(page, option: str, text: str) -> None:
-    """Type into an option's field as a person does, and leave it."""
-    field = page.locator(f"#lt-option-{option}").locator("input:not([type=range]), textarea").first
-    field.click()
-    page.keyboard.press("Control+A")
-    page.keyboard.press("Delete")
-    page.keyboard.type(text)
-    page.keyboard.press("Tab")
-
-
-def fill_small(page, name: str, steps: int = 100_000) -> None:
-    """A run that gives points within a second and goes on until it is stopped."""
-    page.locator("#lt-preset label", has_text="Fast").click()
-    page.wait_for_function(
-        "() => document.querySelector('#lt-option-n_embd, #lt-option-max_steps input').value === '500'"
-    )
-    write(page, "name", name)
-    write(page, "corpus", "tiny")
-    page.locator("#lt-option-tokenizer label", has_text="char").click()
-    write(page, "max_steps", str(steps))
-
-
-def start_small(page, name: str = "small", steps: int = 100_000) -> None:
-    fill_small(page, name, steps)
-    page.click("#lt-start")
-    page.wait_for_selector("html[data-lt-state=running]", timeout=STARTED)
-    page.wait_for_function(
-        "() => Number(document.querySelector('.lt-live .lt-plot')?.dataset.points) > 5", timeout=STARTED
-    )
-
-
-def stop(page) -> None:
-    page.click("#lt-stop")
-    page.click("#lt-stop-save")
-    page.wait_for_selector("html[data-lt-state=stopped]", timeout=STARTED)
-
-
-def points(page) -> int:
-    return int(page.get_attribute(".lt-live .lt-plot", "data-points") or 0)
 
 
 def test_an_empty_page_says_what_to_do_first(open_page):
@@ -182,7 +140,7 @@ def test_a_hostile_name_is_a_name(open_page, app):
     page.wait_for_selector(".lt-table .lt-run-name")
     page.locator(".lt-run-name").first.click()
     page.wait_for_selector(".lt-opened .lt-plot[data-points]")
-    page.locator(".lt-fold summary").first.click()
+    page.locator(".lt-opened .lt-fold summary").first.click()
     assert page.locator("img[src=x]").count() == 0
 
 

@@ -36,10 +36,13 @@ export function smoothed(values, share) {
 }
 
 export class Charts {
-  constructor(element, { note = "" } = {}) {
+  // `beside` stands in the toolbar; `onStep` hears which step was clicked.
+  constructor(element, { note = "", beside = null, onStep = null } = {}) {
+    this.beside = beside;
+    this.onStep = onStep;
     this.view = kept("view", { log: false, smooth: 0.6, x: "step" });
     this.curves = [];
-    this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm and tokens per second", hidden: true });
+    this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm, tokens per second and memory", hidden: true });
     this.empty = el("p", { class: "lt-empty" }, note);
     element.replaceChildren(this.toolbar(), el("div", { class: "lt-plot-box" }, this.plot, this.empty));
     this.resized = new ResizeObserver(() => this.draw());
@@ -58,7 +61,7 @@ export class Charts {
       [["step", "step"], ["tokens_seen", "tokens"], ["elapsed_s", "time"]].map(([value, label]) => el("option", { value, selected: this.view.x === value }, label)));
     return el("div", { class: "lt-toolbar" },
       el("label", {}, log, " log"), el("label", {}, "smooth ", smooth), el("label", {}, "x ", x),
-      el("span", { class: "lt-spring" }),
+      this.beside ?? null, el("span", { class: "lt-spring" }),
       el("button", { type: "button", class: "lt-link", onclick: () => this.png() }, "PNG"),
       el("button", { type: "button", class: "lt-link", onclick: () => this.csv() }, "CSV"));
   }
@@ -84,6 +87,13 @@ export class Charts {
       const width = this.plot.clientWidth;
       if (drawn && width > 0) {
         await Plotly.react(this.plot, this.traces(described), this.layout(described, width), { responsive: false, displaylogo: false, displayModeBar: false, doubleClick: "reset+autosize", scrollZoom: false });
+        if (this.onStep && !this.listening) {
+          this.listening = true;
+          this.plot.on("plotly_click", ({ points: [at] }) => {
+            const axis = described.x_axes.find((a) => a.column === this.view.x) ?? described.x_axes[0];
+            this.onStep(stepAt(this.runs[0].curve, axis.column, axis.divide, at.x));
+          });
+        }
         this.plot.dataset.points = Math.max(...this.runs.map((run) => run.curve.length));
       }
     } finally {
@@ -110,12 +120,12 @@ export class Charts {
       const dash = ["solid", "dash", "dot", "dashdot"][same % 4];
       const x = columns[axis.column].map((value) => (value == null ? null : value / axis.divide));
       return described.panels.flatMap((panel, i) => panel.traces.flatMap((trace) =>
-        this.trace(trace, columns, x, { run, several, ink, dash, axes: axesOf(i), first: i === 0 })));
+        this.trace(trace, columns, x, { run, several, ink, dash, axes: axesOf(i), first: i === 0, divide: panel.divide ?? 1 })));
     });
   }
 
-  trace({ column, name, style }, columns, x, { run, several, ink, dash, axes, first }) {
-    const y = columns[column];
+  trace({ column, name, style }, columns, x, { run, several, ink, dash, axes, first, divide }) {
+    const y = divide === 1 ? columns[column] : columns[column].map((value) => (value == null ? null : value / divide));
     const label = several ? (first ? `${plain(run.name)} · ${name}` : plain(run.name)) : name;
     const base = { ...axes, type: "scatter", name: escaped(label), connectgaps: false, showlegend: first, legendgroup: several ? run.runId : undefined,
       hovertemplate: first ? "%{y:.4f}" : "%{y:.4~g}" };
@@ -143,21 +153,21 @@ export class Charts {
     const css = (name) => style.getPropertyValue(name).trim();
     const axis = described.x_axes.find((a) => a.column === this.view.x) ?? described.x_axes[0];
     const grid = { gridcolor: css("--lt-grid"), zeroline: false, linecolor: css("--lt-grid"), tickfont: { size: 11 }, automargin: false };
-    const rows = narrow ? [[0.61, 1], [0.41, 0.52], [0.205, 0.315], [0, 0.11]] : [[0.45, 1], [0, 0.27], [0, 0.27], [0, 0.27]];
-    const columns = narrow ? [[0, 1], [0, 1], [0, 1], [0, 1]] : [[0, 1], [0, 0.28], [0.36, 0.64], [0.72, 1]];
+    const rows = narrow ? [[0.64, 1], [0.48, 0.57], [0.32, 0.41], [0.16, 0.25], [0, 0.09]] : [[0.45, 1], [0, 0.27], [0, 0.27], [0, 0.27], [0, 0.27]];
+    const columns = narrow ? [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1]] : [[0, 1], [0, 0.2], [0.267, 0.467], [0.533, 0.733], [0.8, 1]];
     const layout = {
-      height: narrow ? 680 : 470, margin: { t: narrow ? 44 : 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
+      height: narrow ? 780 : 470, margin: { t: narrow ? 44 : 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--lt-ink"), family: "system-ui, sans-serif", size: 12 },
       hoverlabel: { bgcolor: css("--lt-panel"), bordercolor: css("--lt-line"), font: { color: css("--lt-ink") } },
       legend: { orientation: "h", x: 1, xanchor: "right", y: narrow ? 1.03 : 1, yanchor: "bottom", font: { size: 11 } },
-      uirevision: `${this.view.x}|${this.runs.map((run) => run.runId).join()}`, annotations: [],
+      uirevision: `${this.view.x}|${this.runs[0].runId}`, annotations: [],
     };
     described.panels.forEach((panel, i) => {
       const id = i ? i + 1 : "";
       layout[`xaxis${id}`] = { ...grid, domain: columns[i], anchor: `y${id}`, matches: i ? "x" : undefined, rangemode: "tozero",
-        title: { text: !i || (narrow && i === 3) ? axis.title : "", font: { size: 11 }, standoff: 4 }, nticks: i ? 4 : undefined };
+        title: { text: !i || (narrow && i === 4) ? axis.title : "", font: { size: 11 }, standoff: 4 }, nticks: i ? 4 : undefined };
       layout[`yaxis${id}`] = { ...grid, domain: rows[i], anchor: `x${id}`, type: panel.log && this.view.log ? "log" : "linear",
-        uirevision: `${panel.log && this.view.log}`, nticks: i ? 4 : undefined, tickformat: i ? "~s" : undefined, exponentformat: "power" };
+        uirevision: `${panel.log && this.view.log}`, nticks: i ? 4 : undefined, tickformat: i ? (panel.divide ? ".2~f" : "~s") : undefined, exponentformat: "power" };
       if (panel.key === "lr") layout[`yaxis${id}`].tickformat = ".1~e";
       layout.annotations.push({ text: panel.title, showarrow: false, xref: "paper", yref: "paper", x: columns[i][0], y: rows[i][1], xanchor: "left", yanchor: "bottom", font: { size: 11, color: css("--lt-soft") } });
     });
@@ -183,6 +193,14 @@ export class Charts {
   }
 
   fileName() { return (this.runs ?? []).map((run) => run.runId).join("-").slice(0, 80) || "llm-testing"; }
+}
+
+// The step that a click on a chart means, whatever the horizontal axis shows.
+export function stepAt(curve, column, divide, x) {
+  const { step, [column]: values } = curve.columns;
+  let best = 0;
+  values.forEach((value, i) => { if (value != null && Math.abs(value / divide - x) < Math.abs((values[best] ?? Infinity) / divide - x)) best = i; });
+  return step[best];
 }
 
 const axesOf = (i) => (i ? { xaxis: `x${i + 1}`, yaxis: `y${i + 1}` } : { xaxis: "x", yaxis: "y" });

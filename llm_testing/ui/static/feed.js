@@ -2,7 +2,7 @@
 
 import { ACTIVE } from "./dom.js";
 
-const BUSY_MS = 1000, IDLE_MS = 3000, MACHINE_MS = 10000;
+const BUSY_MS = 1000, IDLE_MS = 3000, HIDDEN_MS = 15000, MACHINE_MS = 3000, MACHINE_IDLE_MS = 10000;
 const MOST_POINTS = 1200; // as many as a chart has pixels; twice that are thinned again
 const SPIKY = ["train_loss", "lr", "grad_norm", "tokens_per_s"], RARE = ["val_loss", "final_val_loss"];
 
@@ -19,6 +19,7 @@ export async function ask(name, params = {}, tag = null) {
 export class Feed {
   constructor() {
     this.listeners = new Set();
+    this.machineListeners = new Set();
     this.status = null;
     this.machine = null;
     this.lost = false;
@@ -35,9 +36,11 @@ export class Feed {
     return () => this.listeners.delete(listener);
   }
 
+  listenToMachine(listener) { this.machineListeners.add(listener); }
+
   wake() {
     clearTimeout(this.timer);
-    if (document.visibilityState === "visible") this.timer = setTimeout(() => this.look(), 0);
+    this.timer = setTimeout(() => this.look(), document.visibilityState === "visible" ? 0 : HIDDEN_MS);
   }
 
   async look() {
@@ -46,9 +49,10 @@ export class Feed {
     this.looking = true;
     try {
       const now = Date.now();
-      if (now - this.machineAt > MACHINE_MS) {
+      if (now - this.machineAt > (this.active() || this.watched ? MACHINE_MS : MACHINE_IDLE_MS)) {
         this.machineAt = now;
         this.machine = (await ask("machine")).value;
+        for (const listener of this.machineListeners) listener();
       }
       const news = await ask("status", {}, this.tag);
       const found = this.lost;
@@ -59,9 +63,11 @@ export class Feed {
       if (!this.lost) { this.lost = true; this.tell(); }
     }
     this.looking = false;
-    if (document.visibilityState !== "visible") return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.look(), this.active() ? BUSY_MS : IDLE_MS);
+    const hidden = document.visibilityState !== "visible";
+    // Out of sight only the end of a run matters, and only to who asked to be told of it.
+    if (hidden && !(this.active() && window.Notification?.permission === "granted")) return;
+    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? BUSY_MS : IDLE_MS);
   }
 
   active() { return ACTIVE.includes(this.status?.run?.state); }

@@ -1,6 +1,15 @@
 // What the form says about the draft: figures that follow from it, and every problem at its own field.
 
+import { drawCorpus, knowTokens, mountCorpus } from "./corpus.js";
 import { el, show } from "./dom.js";
+import { plain } from "./words.js";
+
+const COPIES = [["cli", "command line"], ["yaml", "YAML"], ["python", "Python"]];
+
+let draft = null;
+
+// The draft's whole config, while it has no problems.
+export const draftConfig = () => draft;
 
 export function mountSummary(element, feed, props, watch) {
   const box = element.querySelector(".lt-summary");
@@ -8,21 +17,37 @@ export function mountSummary(element, feed, props, watch) {
   const draw = () => {
     const said = props.value;
     if (!said || typeof said !== "object") return;
+    draft = said.config ?? null;
     show(box, said, () => (said.problems.length ? problems(said.problems) : figures(said)));
     mark(said.problems);
+    if (draft) knowTokens(draft.corpus, said.train_tokens);
+    mountCorpus();
+    drawCorpus();
     if (said.ask && said.problems.length) toField(said.problems[0].field);
   };
   watch("value", draw);
   // Gradio may build a field anew, for one when the fold is opened first.
-  new MutationObserver(() => mark(props.value?.problems ?? [])).observe(document.querySelector(".lt-form") ?? element, { childList: true, subtree: true });
+  new MutationObserver(() => { mark(props.value?.problems ?? []); mountCorpus(); }).observe(document.querySelector(".lt-form") ?? element, { childList: true, subtree: true });
   draw();
 }
 
 function figures(said) {
   return [
     el("dl", { class: "lt-figures" }, said.facts.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value)))),
-    said.sentences.length ? el("ul", { class: "lt-sentences" }, said.sentences.map((sentence) => el("li", {}, sentence))) : null,
+    said.warnings.map((warning) => el("p", { class: "lt-warning" }, warning)),
+    said.copies ? copies(said.copies) : null,
   ];
+}
+
+// The draft as text for a terminal, a file or a script; shown as well as copied, as a browser may refuse the clipboard.
+function copies(texts) {
+  const said = el("span", { role: "status" }), text = el("pre", { class: "lt-preview", tabindex: 0, hidden: true });
+  const copy = async (name, title) => {
+    text.hidden = false;
+    text.textContent = plain(texts[name]);
+    try { await navigator.clipboard.writeText(texts[name]); said.textContent = `Copied as ${title}.`; } catch { said.textContent = "Select the text below to copy it."; }
+  };
+  return el("div", { class: "lt-copies" }, "Copy as ", COPIES.map(([name, title]) => el("button", { type: "button", class: "lt-link", "data-copy": name, onclick: () => copy(name, title) }, title)), said, text);
 }
 
 function problems(found) {

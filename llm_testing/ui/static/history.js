@@ -4,6 +4,7 @@ import { ask, Curve } from "./feed.js";
 import { Charts } from "./charts.js";
 import { ACTIVE, dot, el, keep, kept, show, stateChip } from "./dom.js";
 import { RunView } from "./live.js";
+import { Trash } from "./trash.js";
 import * as words from "./words.js";
 
 const REFRESH_MS = 4000, MOST_TICKED = 10;
@@ -30,6 +31,8 @@ export async function reloadRuns() {
   const known = new Set(chosen.runs.map((run) => run.run_id));
   chosen.ticked = new Set([...chosen.ticked].filter((id) => known.has(id)));
   if (!known.has(chosen.open)) chosen.open = null;
+  if (chosen.count !== undefined && chosen.count !== value.runs.length) chosen.trash?.();
+  chosen.count = value.runs.length;
   changed();
 }
 
@@ -46,7 +49,9 @@ export function mountRuns(element, feed) {
   const search = el("input", { type: "search", placeholder: "Filter by name, corpus or state", "aria-label": "Filter the runs", oninput: (event) => { chosen.filter = event.target.value.toLowerCase(); changed(); } });
   const list = el("div", { class: "lt-table-box" });
   const hint = el("p", { class: "lt-hint" }, "Open a run by its name; tick two or more to lay their curves over one another.");
-  box.replaceChildren(el("div", { class: "lt-toolbar" }, search), list, hint);
+  const trash = new Trash(() => reloadRuns());
+  chosen.trash = () => trash.read();
+  box.replaceChildren(el("div", { class: "lt-toolbar" }, search), list, hint, trash.fold);
   chosen.table = () => show(list, [chosen.runs, chosen.open, [...chosen.ticked], chosen.sort, chosen.filter], table);
   let state = null;
   feed.listen(() => {
@@ -76,7 +81,7 @@ function tableRow(run) {
     return el("tr", { class: "lt-damaged" }, el("td", {}, tick), el("td", { colspan: COLUMNS.length }, el("b", {}, words.plain(run.name || run.run_id)), ` damaged: ${words.plain(run.damaged)}`));
   }
   return el("tr", { class: run.run_id === chosen.open ? "lt-open" : "", "data-run": run.run_id, onclick: (event) => { if (!event.target.closest("input, button")) open(run.run_id); } }, el("td", {}, tick), COLUMNS.map(([key, title, words_]) => {
-    if (key === "name") return el("td", {}, el("button", { type: "button", class: "lt-run-name", title: words.plain(run.name || run.run_id), onclick: () => open(run.run_id) }, dot(run.colour), words_(run)));
+    if (key === "name") return el("td", {}, el("button", { type: "button", class: "lt-run-name", title: words.plain(run.name || run.run_id), onclick: () => open(run.run_id) }, dot(run.colour), words_(run)), run.tags?.includes("example") ? el("span", { class: "lt-kind" }, "example") : null);
     if (key === "state") return el("td", {}, stateChip(run.state));
     return el("td", { "data-title": title, class: ["corpus", "created_at"].includes(key) ? "" : "lt-number" }, words_(run));
   }));
@@ -105,6 +110,12 @@ function toggle(runId) {
   if (chosen.ticked.has(runId)) chosen.ticked.delete(runId);
   else if (chosen.ticked.size < MOST_TICKED) chosen.ticked.add(runId);
   changed();
+}
+
+// From another tab of the page.
+export function openRunInHistory(runId) {
+  document.querySelectorAll("#lt-tabs [role=tab]").forEach((tab) => { if (tab.textContent.trim() === "Run History") tab.click(); });
+  reloadRuns().then(() => open(runId));
 }
 
 function open(runId) {

@@ -3,13 +3,21 @@
 import { Charts } from "./charts.js";
 import { ACTIVE, dot, el, show, stateChip } from "./dom.js";
 import { Curve, Texts } from "./feed.js";
+import { Overlay } from "./overlay.js";
+import { mountQueue } from "./queue.js";
+import { Timeline } from "./timeline.js";
+import { mountWelcome } from "./welcome.js";
 import * as words from "./words.js";
 
 const EMPTY = "The first point comes a few seconds after Start, once the text is read and the model is built.";
 
 export function mountLive(element, feed) {
   const box = element.querySelector(".lt-live");
-  const view = new RunView(box, EMPTY);
+  const welcome = el("section", { class: "lt-welcome", hidden: true }), queue = el("section", { class: "lt-waiting", hidden: true }), body = el("div", {});
+  box.replaceChildren(welcome, queue, body);
+  mountWelcome(welcome, feed);
+  mountQueue(queue, feed);
+  const view = new RunView(body, EMPTY);
   feed.listen(() => {
     const run = feed.status?.run;
     if (run) view.show(run);
@@ -29,7 +37,9 @@ export class RunView {
     box.replaceChildren(this.now, this.trouble, charts,
       el("section", {}, el("h2", {}, "Samples"), this.samples),
       el("section", {}, el("h2", {}, "Events"), this.events));
-    this.charts = new Charts(charts, { note });
+    this.overlay = new Overlay(() => { this.drawn = null; this.read(); });
+    this.timeline = new Timeline(this.samples);
+    this.charts = new Charts(charts, { note, beside: this.overlay.fold, onStep: (step) => this.timeline.seek(step) });
     this.reading = false;
     this.texts();
   }
@@ -40,7 +50,6 @@ export class RunView {
     if (other) {
       this.curve = new Curve(run.run_id);
       this.text = new Texts(run.run_id);
-      this.at = null;
       this.texts();
     }
     this.state();
@@ -58,7 +67,7 @@ export class RunView {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {
           this.drawn = curve;
-          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour }]);
+          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour }, ...(await this.overlay.beside(this.run.run_id))]);
         }
         if (said) { this.texts(); this.state(); }
       }
@@ -71,6 +80,7 @@ export class RunView {
 
   state() {
     const run = this.run;
+    this.timeline.show(this.text.samples.rows, run);
     show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run, this.named));
     const error = this.error();
     show(this.trouble, [error, run.warnings], () => [trouble(error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
@@ -84,29 +94,10 @@ export class RunView {
 
   texts() {
     const samples = this.text?.samples.rows ?? [], events = this.text?.events.rows ?? [];
-    this.showSamples(samples);
+    this.timeline.show(samples, this.run);
     show(this.events, events.length ? events.slice(-60) : "none", () => (events.length
       ? el("ol", { class: "lt-log" }, [...events].reverse().slice(0, 60).map((event) => el("li", {}, el("time", {}, words.clock(event.at)), ` ${words.plain(eventWords(event))}`)))
       : el("p", { class: "lt-empty-small" }, "Starts, saves, pauses and warnings are listed here.")));
-  }
-
-  showSamples(samples) {
-    const steps = [...new Set(samples.map((sample) => sample.step))];
-    const at = Math.min(this.at ?? steps.length - 1, steps.length - 1);
-    show(this.samples, [steps, at, samples.length], () => {
-      if (!steps.length) return el("p", { class: "lt-empty-small" }, "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.");
-      const pick = el("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": "step of the samples", oninput: (event) => {
-        const chosen = Number(event.target.value);
-        this.at = chosen === steps.length - 1 ? null : chosen;
-        this.showSamples(samples);
-        this.samples.querySelector("input")?.focus();
-      } });
-      pick.value = at;
-      return [
-        el("label", { class: "lt-scrub" }, steps.length > 1 ? pick : "", el("b", {}, `step ${words.number(steps[at])}`)),
-        ...samples.filter((sample) => sample.step === steps[at]).map((sample) => el("blockquote", {}, el("b", {}, words.plain(sample.prompt)), words.plain(sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text))),
-      ];
-    });
   }
 }
 

@@ -1,14 +1,26 @@
 // The page's own script: Gradio hands each gr.HTML element to `mount`, and its buttons ask which run is meant.
 
 import { Feed } from "./feed.js";
-import { mountHead, mountStrip } from "./strip.js";
+import { mountHead } from "./monitor.js";
+import { mountStrip } from "./strip.js";
 import { mountLive } from "./live.js";
 import { mountSummary } from "./form.js";
+import { mountAttention } from "./attention.js";
+import { followRuns } from "./models.js";
+import { mountPlayground } from "./playground.js";
+import { mountShelf } from "./shelf.js";
+import { mountViews } from "./views.js";
 import { mountOpened, mountRuns, openedRun, reloadRuns } from "./history.js";
 
 let feed = null;
-const theFeed = () => (feed ??= new Feed());
-const PARTS = { head: mountHead, strip: mountStrip, live: mountLive, summary: mountSummary, runs: mountRuns, opened: mountOpened };
+function theFeed() {
+  if (!feed) followRuns((feed = new Feed()));
+  return feed;
+}
+const PARTS = {
+  head: mountHead, strip: mountStrip, views: mountViews, live: mountLive, playground: mountPlayground,
+  attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened,
+};
 
 export function mount(part, element, props, watch) {
   PARTS[part](element, theFeed(), props, watch);
@@ -21,6 +33,7 @@ export function wake() {
 }
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
+export const shownFork = () => document.documentElement.dataset.ltFork ?? "";
 export const openRun = () => openedRun();
 export function reloadHistory() { wake(); return reloadRuns(); }
 

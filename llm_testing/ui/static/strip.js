@@ -1,29 +1,9 @@
-// Header and run strip: the same on every tab, and the tab's title.
+// The run strip, the same on every tab, and the tab's title.
 
 import { ACTIVE, dot, el, show, stateChip } from "./dom.js";
 import * as words from "./words.js";
 
 const TITLE = "LLM-Testing";
-
-export function mountHead(element, feed) {
-  const head = element.querySelector(".lt-head");
-  const draw = () => show(head, [feed.machine, feed.lost], () => [
-    el("h1", {}, TITLE),
-    el("span", { class: "lt-machine" }, ...machine(feed.machine), feed.lost ? el("strong", { class: "lt-lost", role: "alert" }, "No answer from the server; trying again.") : null),
-  ]);
-  feed.listen(draw);
-  draw();
-}
-
-function machine(facts) {
-  if (!facts) return [];
-  const used = facts.memory_total_bytes - facts.memory_available_bytes;
-  const device = facts.device === "cpu" ? "CPU" : "GPU";
-  const memory = [el("meter", { min: 0, max: facts.memory_total_bytes, value: used, "aria-label": "memory in use" }),
-    ` RAM ${(used / 2 ** 30).toFixed(1)} of ${words.bytes(facts.memory_total_bytes)}`];
-  return [el("span", { title: `torch ${facts.torch_version}` }, facts.device_name.startsWith(device) ? words.plain(facts.device_name) : `${device} ${words.plain(facts.device_name)}`),
-    el("span", {}, `${facts.threads} of ${facts.cores} cores`), el("span", {}, ...memory)];
-}
 
 export function mountStrip(element, feed) {
   const strip = element.querySelector(".lt-strip");
@@ -57,10 +37,11 @@ function line(run, status) {
     active && run.eta_s != null && run.state === "running" && ["ETA", words.duration(run.eta_s)],
     status?.queued?.length ? ["queued", `${status.queued.length}`] : null,
   ].filter(Boolean);
+  const notify = active && window.Notification?.permission === "default" && window.isSecureContext;
   return [
     el("span", { class: "lt-name", title: words.plain(run.name || run.run_id) }, dot(run.colour), words.plain(run.name || run.run_id)),
     stateChip(run.state),
-    el("span", { class: "lt-facts" }, facts.map(([label, value]) => el("span", { class: "lt-fact" }, label ? `${label} ` : "", el("b", {}, value)))),
+    el("span", { class: "lt-facts" }, facts.map(([label, value]) => el("span", { class: "lt-fact" }, label ? `${label} ` : "", el("b", {}, value))), notify ? el("button", { type: "button", class: "lt-link lt-notify", onclick: (event) => { const { target } = event; Notification.requestPermission().then(() => target.remove()); } }, "Tell me when it ends") : null),
     done != null ? el("progress", { class: "lt-thin", max: 100, value: done, "aria-label": "progress of the run" }) : null,
   ];
 }

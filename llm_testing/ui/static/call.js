@@ -1,0 +1,33 @@
+// The page's own calls of the REST API, whose refusals are sentences for people.
+
+const at = (address) => new URL(`../../api/${address}`, import.meta.url);
+
+export async function call(method, address, body) {
+  return (await sent(method, address, body)).json();
+}
+
+// Each JSON line of an answer, as it comes; `signal` ends it.
+export async function* lines(address, body, signal) {
+  const reader = (await sent("POST", address, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const whole = (rest + value).split("\n");
+    rest = whole.pop();
+    for (const line of whole) yield JSON.parse(line);
+  }
+}
+
+async function sent(method, address, body, signal) {
+  let reply;
+  try {
+    reply = await fetch(at(address), { method, signal, cache: "no-store", headers: body === undefined ? {} : { "content-type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("No answer from the server. It may have been stopped; try again when it is back.");
+  }
+  if (reply.ok) return reply;
+  const said = await reply.json().catch(() => ({}));
+  throw new Error(said.detail ?? `The server answered ${reply.status}.`);
+}
