@@ -5,7 +5,8 @@ a text dataset of the Hub (hf:owner/name[/config][@split][#column]).
 """
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from llm_testing.data.builtin import python_docs, python_stdlib
 from llm_testing.data.documents import Documents
 from llm_testing.data.sources import HUB_FORM, HubSource, UrlSource, bring, downloaded, parse_address, stem_of
 from llm_testing.data.textfiles import list_files, open_path
+from llm_testing.data.transforms import transformed
 from llm_testing.errors import DataError
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 
@@ -31,6 +33,9 @@ class Corpus:
         pairs_with: the corpus to validate on, where the publisher made one; None: the last tenth is held out.
         address: where a download is; a row with a new address is all that a new download needs.
         sha256: of the file at address, where it is known.
+        first: take only so many documents of it; None takes all.
+        stem: the name of its file, where rows share one.
+        transforms: what is done to its documents, by the names of data.transforms.
     """
 
     name: str
@@ -42,6 +47,42 @@ class Corpus:
     pairs_with: str | None = None
     address: str = ""
     sha256: str | None = None
+    first: int | None = None
+    stem: str = ""
+    transforms: tuple[str, ...] = ()
+
+
+def _pg19() -> tuple[Corpus, ...]:
+    """PG-19 by split, each whole or small, with or without documents, wrapped or not: a row for each name."""
+    rows = []
+    for (split, size), small, docs, normalized in product(
+        (("train", 11_000_000_000), ("validation", 18_000_000), ("test", 41_000_000)), *3 * [(False, True)]
+    ):
+        base = f"pg19_{split}" + ("_small" if small else "")
+        kind = ("_docs" if docs else "") + ("_normalized" if normalized else "")
+        pair = f"pg19_validation{'_small' if small else ''}{kind}"
+        about = [
+            f"{'A hundred books' if small else 'All books'} of its {split} part",
+            "one document a book" if docs else "one text",
+            "lines joined into paragraphs" if normalized else "lines as printed",
+        ]
+        rows.append(
+            Corpus(
+                base + kind,
+                f"PG-19, {split}" + (", small" if small else "") + (", documents" if docs else "")
+                + (", normalized" if normalized else ""),
+                "download",
+                "Books of Project Gutenberg from before 1919. " + ", ".join(about) + ".",
+                min(size, 40_000_000) if small else size,
+                "public domain",
+                pairs_with=pair if split == "train" else None,
+                address=f"hf:emozilla/pg19@{split}#text",
+                first=100 if small else None,
+                stem=base,
+                transforms=(*(("unwrapped",) if normalized else ()), *(() if docs else ("books",))),
+            )
+        )  # fmt: skip
+    return tuple(rows)
 
 
 CORPORA = (
@@ -107,6 +148,27 @@ CORPORA = (
         "CDLA-Sharing-1.0",
         address="hf:roneneldan/TinyStories@validation#text",
     ),
+    Corpus(
+        "wikitext2",
+        "WikiText-2",
+        "download",
+        "Articles of Wikipedia that its readers found good: a small benchmark of language models.",
+        10_900_000,
+        "CC-BY-SA-3.0",
+        address="hf:Salesforce/wikitext/wikitext-2-raw-v1@train#text",
+        transforms=("lines",),
+    ),
+    Corpus(
+        "wikipedia_ga_intros",
+        "Introductions of good articles",
+        "download",
+        "The beginnings of the articles that Wikipedia marks as good or featured: short, careful prose.",
+        65_000_000,
+        "CC-BY-SA-4.0",
+        address="hf:euirim/goodwiki@train#markdown",
+        transforms=("introductions",),
+    ),
+    *_pg19(),
 )
 
 
@@ -134,7 +196,7 @@ def corpora(cache_dir: Path) -> list[CorpusState]:
     states = []
     for corpus in CORPORA:
         if corpus.kind == "download":
-            path = downloaded(_source(corpus), corpus.name, cache_dir)
+            path = downloaded(_source(corpus), corpus.stem or corpus.name, cache_dir)
             states.append(CorpusState(corpus, path is not None, path.stat().st_size if path else None))
         else:
             shipped = _tiny_path().stat().st_size if corpus.kind == "shipped" else None
@@ -170,7 +232,8 @@ def open_corpus(name_or_path: str, cache_dir: Path, report: Report, check: Check
         return readers[corpus.name](corpus.name, cache_dir, report, check)
     source, stem = _where(name_or_path)
     if source:
-        return open_path(bring(source, stem, name_or_path, cache_dir, report, check), name_or_path)
+        brought = open_path(bring(source, stem, name_or_path, cache_dir, report, check), name_or_path)
+        return transformed(brought, corpus.transforms) if corpus else brought
     return open_path(_own_path(name_or_path), name_or_path)
 
 
@@ -202,13 +265,14 @@ def _where(value: str) -> tuple[UrlSource | HubSource | None, str]:
     """The source of a download and the stem of its file; (None, "") for what is on this machine."""
     corpus = find_corpus(value)
     if corpus:
-        return (_source(corpus), corpus.name) if corpus.address else (None, "")
+        return (_source(corpus), corpus.stem or corpus.name) if corpus.address else (None, "")
     source = parse_address(value)
     return (source, stem_of(value)) if source else (None, "")
 
 
 def _source(corpus: Corpus) -> UrlSource | HubSource:
-    return parse_address(corpus.address, corpus.sha256)
+    source = parse_address(corpus.address, corpus.sha256)
+    return replace(source, first=corpus.first) if isinstance(source, HubSource) else source
 
 
 def _tiny_path() -> Path:

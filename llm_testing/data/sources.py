@@ -36,12 +36,13 @@ class UrlSource:
 
 @dataclass(frozen=True)
 class HubSource:
-    """One column of one split of a text dataset on the Hub."""
+    """One column of one split of a text dataset on the Hub; with `first` only so many of its rows."""
 
     repo: str
     config: str | None = None
     split: str = "train"
     column: str = "text"
+    first: int | None = None
 
     def file_name(self, stem: str) -> str:
         return stem + ".jsonl"
@@ -103,7 +104,9 @@ def bring(source: UrlSource | HubSource, stem: str, name: str, cache_dir: Path, 
 
 def _fetch(source: UrlSource | HubSource, path: Path, name: str, report: Report, check: Check) -> dict:
     if isinstance(source, HubSource):
-        rows = fetch_text_dataset(source.repo, source.config, source.split, source.column, path, report, check)
+        rows = fetch_text_dataset(
+            source.repo, source.config, source.split, source.column, path, report, check, first=source.first
+        )
         return {"url": rows.url, "sha256": rows.sha256, "bytes": rows.num_bytes, "rows": rows.num_rows}
     got = download_file(source.url, path, report, check, sha256=source.sha256, name=name)
     if got.content_type == "text/html":

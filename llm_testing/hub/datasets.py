@@ -36,7 +36,14 @@ class Rows:
 
 
 def fetch_text_dataset(
-    repo: str, config: str | None, split: str, column: str, to: Path, report: Report, check: Check
+    repo: str,
+    config: str | None,
+    split: str,
+    column: str,
+    to: Path,
+    report: Report,
+    check: Check,
+    first: int | None = None,
 ) -> Rows:
     """Write one column of a split as lines {"text": ...} into the file `to`; rows without text are left out.
 
@@ -44,6 +51,7 @@ def fetch_text_dataset(
         repo: owner/name.
         config: None for the only or default one.
         to: replaced in one step once everything is there.
+        first: take only so many rows; None takes all.
 
     Raises:
         DownloadError: the Hub is not reachable, has no such dataset, configuration or split, or wants terms accepted.
@@ -55,14 +63,15 @@ def fetch_text_dataset(
     endpoint = require_hub(name)
     commit = _commit(repo)
     rows, total = _open(repo, config, split, commit)
-    place = _Place(to, [endpoint, repo, config, split, column, commit])
+    total = total if first is None else min(first, total or first)
+    place = _Place(to, [endpoint, repo, config, split, column, commit, first])
     to.parent.mkdir(parents=True, exist_ok=True)
     with disk_full_named(to):
         place.go_back(rows)
         pace = Pace(report, check, f"downloading {name}", total, "documents")
         pace.add(place.num_rows)
         with place.part.open("ab") as file:
-            _copy(rows, column, name, file, place, pace)
+            _copy(rows, column, name, file, place, pace, first)
             file.flush()
             os.fsync(file.fileno())
         pace.finish()
@@ -127,12 +136,16 @@ def _open(repo: str, config: str | None, split: str, commit: str) -> tuple[Itera
     return rows, (known.num_examples or None) if known else None
 
 
-def _copy(rows: Iterable[dict], column: str, name: str, file: BinaryIO, place: "_Place", pace: Pace) -> None:
+def _copy(
+    rows: Iterable[dict], column: str, name: str, file: BinaryIO, place: "_Place", pace: Pace, first: int | None
+) -> None:
     import pyarrow  # noqa: PLC0415  (comes with datasets)
     from huggingface_hub import errors  # noqa: PLC0415
 
     try:
         for row in rows:
+            if first is not None and pace.done >= first:
+                break
             text = _text_of(row, column, name)
             if text.strip():
                 file.write(json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace") + b"\n")

@@ -100,9 +100,10 @@ def find_checkpoint(store: RunStore, text: str) -> CheckpointRow:
     else:
         wanted = _earlier_id(text)
         candidates = [row for row in checkpoint_rows(store, wanted["config_name"]) if row.damaged is None]
-    for row in candidates:
-        if all(getattr(row, name) == value for name, value in wanted.items()):
-            return row
+    fitting = [row for row in candidates if all(getattr(row, name) == value for name, value in wanted.items())]
+    if fitting:
+        # Runs of the same second are in no order of time by their ids; when they were saved says it.
+        return max(fitting, key=lambda row: row.timestamp or "")
     raise NotFound(f"There is no checkpoint {text}. The list of checkpoints shows what there is.")
 
 
