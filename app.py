@@ -9,30 +9,30 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-from llm_testing.api.gate import gated  # noqa: E402
+from llm_testing.api.endpoints import endpoints_of  # noqa: E402
+from llm_testing.api.gate import gate_of  # noqa: E402
 from llm_testing.api.routes import routes_of  # noqa: E402
 from llm_testing.jobs.signals import on_stop_signals  # noqa: E402
 from llm_testing.service.lab import Lab  # noqa: E402
-from llm_testing.service.places import why_refused  # noqa: E402
 from llm_testing.ui.assets import addresses  # noqa: E402
-from llm_testing.ui.launch import arguments, open_page  # noqa: E402
+from llm_testing.ui.launch import arguments, close_tunnels, open_page, way_in  # noqa: E402
 from llm_testing.ui.page import build_page  # noqa: E402
 
 
-def main() -> int:
+def main() -> None:
     given = arguments(Path(__file__).parent)
-    if reason := why_refused(os.environ, share=given.share, server_name=given.server_name):
-        sys.stderr.write(reason + "\n")
-        return 2
+    door, place = given.door, given.door.setting
     lab, stop = Lab(given.runs_dir, given.cache_dir, leave_a_core=True), threading.Event()
     with on_stop_signals(lambda name: stop.set()):
-        url = open_page(build_page(lab), given.port, routes_of(lab, addresses()), gated)
-        sys.stderr.write(f"LLM-Testing is at {url} (Ctrl-C ends it)\n")
+        page = build_page(lab, endpoints_of(lab), place.signs_in)
+        url = open_page(page, place.server_name, given.port, routes_of(lab, addresses()), gate_of(door))
         lab.warm_up()
+        sys.stderr.write(way_in(door, url))
         stop.wait()
+        close_tunnels()
         lab.shutdown()
     os._exit(0)  # the run is on disk; open pages would keep the server's threads, and with them the process, alive
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

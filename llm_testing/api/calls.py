@@ -6,6 +6,7 @@ in a worker thread. Whatever a user can do wrong is answered with a status and a
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm_testing.api.live import answer_of
+from llm_testing.api.live import answer_of, plain
 from llm_testing.config.option import Options, options_of
 from llm_testing.config.text import parse_texts
 from llm_testing.errors import BadRunId, ConfigError, NotAllowed, NotFound, Problem, UserError, WrongState
@@ -61,6 +62,7 @@ class Call:
         answer: the type of the answer, for OpenAPI.
         names: the options of the body that are offered; None offers all.
         alone: one at a time, since it computes.
+        named: its name among the endpoints of Gradio's clients, or "" for none.
     """
 
     method: str
@@ -73,10 +75,19 @@ class Call:
     names: Callable[[], Iterable[str]] | None = None
     alone: bool = False
     media_type: str = "application/json"
+    named: str = ""
 
     def __post_init__(self):
         if self.needs not in ACTIONS and self.needs != "anything":
             raise ValueError(f"{self.method} {self.address} needs {self.needs!r}, which is no action.")
+
+
+_IN_PATH = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+def in_path(call: Call) -> list[str]:
+    """The names of what stands in a call's address."""
+    return _IN_PATH.findall(call.address)
 
 
 ANYTHING = "anything"
@@ -127,7 +138,7 @@ def shown_to(request: Request, answer: Any, lab: Lab) -> Any:
     """An answer without this machine's paths, for those who may not see them."""
     if may(request, "paths"):
         return answer
-    return discreet(answer, lab.private_roots())
+    return discreet(plain(answer), lab.private_roots())
 
 
 def query_of(request: Request, call: Call) -> Options:

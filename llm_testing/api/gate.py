@@ -27,6 +27,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ON_THIS_MACHINE = Setting(Place.LOCAL)
 SHARE_HOST = re.compile(r"[a-z0-9-]{1,63}\.gradio\.live")
+STARTUP = "/gradio_api/startup-events"
 SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
 SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 MOST_BODY_BYTES = 2 * 2**20
@@ -131,6 +132,7 @@ class Gate:
         self.most_body_bytes = most_body_bytes
         self.door = door or TokenDoor(ON_THIS_MACHINE)
         self.headers = headers_for(self.door.place)
+        self._starting = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -151,7 +153,10 @@ class Gate:
         if refusal is not None:
             return await self._refuse(send, refusal)
         scope = {**scope, DOOR: self.door}
-        if answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting)):
+        # Gradio's launch asks its own server once whether it has begun, and brings no token.
+        begins = self._starting and scope["path"] == STARTUP
+        self._starting = self._starting and not begins
+        if not begins and (answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting))):
             return await answer(scope, receive, _guarded(send, self.headers))
         await self.app(scope, _replay(body, receive), _guarded(send, self.headers))
 
@@ -232,8 +237,3 @@ def gate_of(door: TokenDoor | None = None) -> Callable[[Any], AbstractAsyncConte
         yield
 
     return lifespan
-
-
-def gated(app: Any) -> AbstractAsyncContextManager[None]:
-    """The lifespan of a page on this machine."""
-    return gate_of()(app)

@@ -9,7 +9,7 @@ from llm_testing.api.calls import ANYTHING, Asked, Call
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.service.roles import check_corpora, role_of
+from llm_testing.service.roles import check_corpora, door_of, rights, role_of
 from llm_testing.store.times import utc_now, utc_text
 
 TRACKS = ("pretraining",)
@@ -24,6 +24,18 @@ def health(asked: Asked) -> dict[str, Any]:
         "version": llm_testing.__version__,
         "tracks": TRACKS,
         "role": role,
+    }
+
+
+def place(asked: Asked) -> dict[str, Any]:
+    """Where the page stands, who you are to it, what you may do, and what to know about the place."""
+    door, role = door_of(asked.request), role_of(asked.request)
+    return {
+        "place": door.place,
+        "role": role.name.lower(),
+        "may": sorted(rights(door.place, role)),
+        "notices": door.setting.notices,
+        "signs_in": door.setting.signs_in,
     }
 
 
@@ -57,10 +69,11 @@ def machine(asked: Asked) -> Any:
 
 
 GENERAL = (
-    Call("GET", "/api/health", ANYTHING, health),
-    Call("GET", "/api/corpora", "look", corpora),
-    Call("GET", "/api/corpora/preview", "look", preview, query=CorpusQuery),
-    Call("GET", "/api/options", "look", options),
-    Call("GET", "/api/presets", "look", presets),
-    Call("GET", "/api/machine", "look", machine),
+    Call("GET", "/api/health", ANYTHING, health, named="health"),
+    Call("GET", "/api/place", "look", place, named="place"),
+    Call("GET", "/api/corpora", "look", corpora, named="corpora"),
+    Call("GET", "/api/corpora/preview", "look", preview, named="preview_corpus", query=CorpusQuery),
+    Call("GET", "/api/options", "look", options, named="options"),
+    Call("GET", "/api/presets", "look", presets, named="presets"),
+    Call("GET", "/api/machine", "look", machine, named="machine"),
 )

@@ -19,11 +19,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm_testing.errors import BadRunId, NotFound, UserError
+from llm_testing.errors import BadRunId, NotAllowed, NotFound, UserError
 from llm_testing.service.curves import columns_of, thinned
+from llm_testing.service.discreet import discreet
 from llm_testing.service.figures import PANELS, X_AXES, colour_of
 from llm_testing.service.lab import Lab
 from llm_testing.service.records import EXAMPLE
+from llm_testing.service.roles import check, may
 from llm_testing.service.views import Live
 
 MOST_POINTS = 1200
@@ -46,8 +48,8 @@ class Answer:
 class Answers:
     """The newest few answers by question; each is made once for all who ask while it is fresh."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, shown: Callable[[Any], Any] = lambda value: value):
+        self._clock, self._shown = clock, shown
         self._kept: OrderedDict[tuple, tuple[float, Answer]] = OrderedDict()
         self._making: dict[tuple, asyncio.Task[Answer]] = {}
 
@@ -65,7 +67,7 @@ class Answers:
 
     async def _make(self, question: tuple, make: Callable[[], Any]) -> Answer:
         asked = self._clock()
-        answer = await run_in_threadpool(lambda: answer_of(make()))
+        answer = await run_in_threadpool(lambda: answer_of(self._shown(make())))
         self._kept[question] = (asked, answer)
         self._kept.move_to_end(question)
         while len(self._kept) > KEPT_ANSWERS:
@@ -75,26 +77,32 @@ class Answers:
 
 def answer_of(value: Any) -> Answer:
     """JSON bytes without NaN, which browsers refuse: a number that is not finite becomes null."""
-    body = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    body = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return Answer(body, f'"{sha256(body).hexdigest()[:16]}"')
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Dictionaries, lists and finite numbers of any answer."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return _plain(asdict(value)) if is_dataclass(value) else value
+        return [plain(item) for item in value]
+    return plain(asdict(value)) if is_dataclass(value) else value
 
 
 class LiveRoutes:
-    """The read-only routes under /live."""
+    """The read-only routes under /live.
 
-    def __init__(self, lab: Lab):
+    Args:
+        hides_paths: answers as those get them who may not see this machine's paths; kept apart from the others.
+    """
+
+    def __init__(self, lab: Lab, hides_paths: bool = False):
         self.lab = lab
-        self.answers = Answers()
+        roots = lab.private_roots()
+        self.answers = Answers(shown=lambda value: discreet(plain(value), roots)) if hides_paths else Answers()
 
     def routes(self) -> list[Route]:
         """Every route, to be put on the app behind the gate."""
@@ -108,7 +116,11 @@ class LiveRoutes:
             "compare": self.compare,
             "figures": self.figures,
         }
-        return [Route(f"/live/{name}", in_words(handler), methods=["GET"]) for name, handler in table.items()]
+        hidden = LiveRoutes(self.lab, hides_paths=True)
+        return [
+            Route(f"/live/{name}", in_words(handler, getattr(hidden, name)), methods=["GET"])
+            for name, handler in table.items()
+        ]
 
     async def status(self, request: Request) -> Answer:
         """The run that is active or ended last; the strip shows it on every tab."""
@@ -205,12 +217,20 @@ def whole_number(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def in_words(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
-    """A route of a handler: 304 where the viewer has the answer already, a status and a sentence for a user's error."""
+def in_words(handler: Callable[[Request], Any], hidden: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """A route of a handler: 304 where the viewer has the answer already, a status and a sentence for a user's error.
+
+    Args:
+        hidden: the same for those who may not see this machine's paths.
+    """
 
     async def route(request: Request) -> Response:
         try:
-            answer = await handler(request)
+            check(request, "look")
+            answer = await (handler if may(request, "paths") else hidden)(request)
+        except NotAllowed as error:
+            status = 401 if error.unknown else 403
+            return Response(answer_of({"error": str(error)}).body, status, media_type="application/json")
         except NotFound as error:
             # A run that is deleted while a page looks at it is no fault of the page, whose console a 404 would fill.
             answer = answer_of({"gone": str(error)})

@@ -19,6 +19,7 @@ from llm_testing.api.earlier import Status, generations, point, shown_run, statu
 from llm_testing.api.stream import follow
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.service.roles import check, check_corpora, may
+from llm_testing.store.ids import check_run_id
 
 AT = "/api/pretraining"
 _SAVED_WITHIN_S = 5.0
@@ -40,7 +41,7 @@ def start(asked: Asked) -> dict[str, Any]:
 
 def _checkpoint_named(asked: Asked, text: str) -> str:
     """A checkpoint's present id; the id of a run stays, it means its newest."""
-    return text if "/" not in text and text[:8].isdigit() else asked.lab.checkpoint(text).id
+    return check_run_id(text) if "/" not in text and text[:8].isdigit() else asked.lab.checkpoint(text).id
 
 
 def started(asked: Asked, begun: Any) -> dict[str, Any]:
@@ -160,19 +161,28 @@ def move(asked: Asked) -> dict[str, Any]:
 
 
 COMMANDS = (
-    Call("POST", f"{AT}/start", "look", start, body=StartRequest, answer=Status),
-    Call("POST", f"{AT}/preview", "look", preview, body=StartRequest),
-    Call("GET", f"{AT}/status", "look", show_status, query=WhichRun, answer=Status),
-    Call("POST", f"{AT}/pause", "command", pause, body=WhichRun, answer=Status),
-    Call("POST", f"{AT}/resume", "start", resume, body=ResumeRequest, answer=Status, names=names_on_resume),
-    Call("POST", f"{AT}/stop", "command", stop, body=StopRequest, answer=Status),
-    Call("POST", f"{AT}/checkpoint/save-now", "command", save_now, body=WhichRun),
-    Call("POST", f"{AT}/sample-now", "command", sample_now, body=SampleRequest),
-    Call("GET", f"{AT}/metrics", "look", metrics, query=After),
-    Call("GET", f"{AT}/samples", "look", samples, query=After),
-    Call("GET", f"{AT}/log", "look", log, query=After),
+    Call("POST", f"{AT}/start", "look", start, named="start", body=StartRequest, answer=Status),
+    Call("POST", f"{AT}/preview", "look", preview, named="preview", body=StartRequest),
+    Call("GET", f"{AT}/status", "look", show_status, named="status", query=WhichRun, answer=Status),
+    Call("POST", f"{AT}/pause", "command", pause, named="pause", body=WhichRun, answer=Status),
+    Call(
+        "POST",
+        f"{AT}/resume",
+        "start",
+        resume,
+        named="resume",
+        body=ResumeRequest,
+        answer=Status,
+        names=names_on_resume,
+    ),
+    Call("POST", f"{AT}/stop", "command", stop, named="stop", body=StopRequest, answer=Status),
+    Call("POST", f"{AT}/checkpoint/save-now", "command", save_now, named="save_now", body=WhichRun),
+    Call("POST", f"{AT}/sample-now", "command", sample_now, named="sample_now", body=SampleRequest),
+    Call("GET", f"{AT}/metrics", "look", metrics, named="metrics", query=After),
+    Call("GET", f"{AT}/samples", "look", samples, named="samples", query=After),
+    Call("GET", f"{AT}/log", "look", log, named="log", query=After),
     Call("GET", f"{AT}/events", "look", follow, query=EventsQuery, media_type="text/event-stream"),
-    Call("GET", f"{AT}/queue", "look", queue),
-    Call("POST", f"{AT}/queue/run", "start", run_queue),
-    Call("POST", f"{AT}/queue/move", "arrange", move, body=MoveRequest),
+    Call("GET", f"{AT}/queue", "look", queue, named="queue"),
+    Call("POST", f"{AT}/queue/run", "start", run_queue, named="run_queue"),
+    Call("POST", f"{AT}/queue/move", "arrange", move, named="move_queued", body=MoveRequest),
 )

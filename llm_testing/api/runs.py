@@ -87,14 +87,14 @@ def _attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:
 
 _RUN = f"{AT}/runs/{{run_id}}"
 RUNS = (
-    Call("GET", f"{AT}/runs", "look", list_runs, query=ListQuery, answer=list[RunRow]),
-    Call("GET", f"{AT}/compare", "look", compare, query=CompareQuery),
-    Call("GET", _RUN, "look", show_run, answer=RunDetails),
-    Call("DELETE", _RUN, "delete", delete),
-    Call("POST", f"{_RUN}/rename", "arrange", rename, body=RenameRequest),
-    Call("POST", f"{_RUN}/restore", "delete", restore),
-    Call("GET", f"{AT}/trash", "look", trash),
-    Call("DELETE", f"{AT}/trash", "delete", empty_trash),
+    Call("GET", f"{AT}/runs", "look", list_runs, named="runs", query=ListQuery, answer=list[RunRow]),
+    Call("GET", f"{AT}/compare", "look", compare, named="compare", query=CompareQuery),
+    Call("GET", _RUN, "look", show_run, named="run", answer=RunDetails),
+    Call("DELETE", _RUN, "delete", delete, named="delete_run"),
+    Call("POST", f"{_RUN}/rename", "arrange", rename, named="rename_run", body=RenameRequest),
+    Call("POST", f"{_RUN}/restore", "delete", restore, named="restore_run"),
+    Call("GET", f"{AT}/trash", "look", trash, named="trash"),
+    Call("DELETE", f"{AT}/trash", "delete", empty_trash, named="empty_trash"),
     Call("GET", f"{_RUN}/download", "download", download, query=ZipQuery, media_type="application/zip"),
     Call("GET", f"{_RUN}/metrics.csv", "download", metrics_table, media_type="text/csv"),
     Call("GET", f"{_RUN}/samples.csv", "download", samples_table, media_type="text/csv"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from llm_testing.api.calls import Asked, shown_to
 from llm_testing.api.earlier import generations, point, status
@@ -41,7 +41,7 @@ class Cursor:
         return f"{self.run_id}:{self.metrics}:{self.samples}:{self.events}"
 
 
-async def follow(asked: Asked) -> StreamingResponse:
+async def follow(asked: Asked) -> Response:
     """The active run's numbers as server-sent events, or those of a named run; goes on when the next run starts."""
     if asked.query.run_id is not None:
         await run_in_threadpool(asked.lab.details, asked.query.run_id)  # refused before the stream has begun
@@ -49,6 +49,8 @@ async def follow(asked: Asked) -> StreamingResponse:
         raise WrongState(f"{MOST_STREAMS} event streams are open, and no more are served. Close one, or poll metrics.")
     seen = _cursor(asked.request.headers.get("last-event-id", ""), asked.query.run_id)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if asked.request.method == "HEAD":  # an answer without a body must end, or the connection is of no more use
+        return Response(media_type="text/event-stream", headers=headers)
     return StreamingResponse(_counted(asked, seen), media_type="text/event-stream", headers=headers)
 
 

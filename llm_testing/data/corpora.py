@@ -52,6 +52,9 @@ class Corpus:
     transforms: tuple[str, ...] = ()
 
 
+PG19_FORM = "pg19_{train,validation,test}[_small][_docs][_normalized]"
+
+
 def _pg19() -> tuple[Corpus, ...]:
     """PG-19 by split, each whole or small, with or without documents, wrapped or not: a row for each name."""
     rows = []
@@ -295,7 +298,8 @@ def _own_path(value: str) -> Path:
     close = difflib.get_close_matches(value.lower(), names, n=1)
     hint = f"Did you mean {close[0]}? " if close else ""
     shown = value if len(value) <= 200 else value[:197] + "..."
+    listed = ", ".join([*(name for name in names if not name.startswith("pg19_")), PG19_FORM])
     raise DataError(
-        f"There is no corpus and no file or folder {shown!r}. {hint}Corpora are {', '.join(names)}; a path to your own "
+        f"There is no corpus and no file or folder {shown!r}. {hint}Corpora are {listed}; a path to your own "
         f"text, an address (https://...) and {HUB_FORM} are accepted too."
     )

@@ -7,6 +7,7 @@ owner, whoever opens the viewer's may look. On a Space the sign-in says who it i
 
 import hmac
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -66,8 +67,8 @@ class TokenDoor:
             return False  # without its secret a session's signature proves nothing
         session = scope.get("session")
         info = session.get("oauth_info") if isinstance(session, Mapping) else None
-        user = info.get("userinfo") if isinstance(info, Mapping) else None
-        if not isinstance(user, Mapping):
+        user, until = (info.get("userinfo"), info.get("expires_at")) if isinstance(info, Mapping) else (None, None)
+        if not isinstance(user, Mapping) or not isinstance(until, int | float) or until <= time.time():
             return False
         known = {user.get("sub"), user.get("preferred_username")} - {None, ""}
         return bool(known & self.setting.owner_ids)

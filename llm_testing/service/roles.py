@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from llm_testing.data.corpora import find_corpus
 from llm_testing.errors import ConfigError, NotAllowed, Problem
-from llm_testing.service.places import Place
+from llm_testing.service.places import Place, Setting
 
 DOOR = "llm_testing.door"
 """Where a request's scope keeps its door."""
@@ -59,6 +59,7 @@ class Door(Protocol):
     """How a request came in."""
 
     place: Place
+    setting: Setting
 
     def role_of(self, scope: Any) -> Role:
         """Who asks."""

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from llm_testing.api.gate import Gate
 from llm_testing.api.live import Answers, answer_of
 from llm_testing.api.routes import routes_of
 from llm_testing.jobs.control import Control
@@ -28,13 +29,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     root: Path = tmp_path_factory.mktemp("live")
     lab = Lab(root / "runs", root / "cache")
     run_id = lab.run_here(SMALL, control=Control())
-    return SimpleNamespace(lab=lab, run_id=run_id, app=Starlette(routes=routes_of(lab, addresses())))
+    return SimpleNamespace(lab=lab, run_id=run_id, app=Gate(Starlette(routes=routes_of(lab, addresses()))))
 
 
 def get(trained: SimpleNamespace, path: str, **headers: str) -> httpx.Response:
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(app=trained.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client:
             return await client.get(path, headers=headers)
 
     return asyncio.run(asked())
@@ -59,7 +60,7 @@ def test_who_has_the_answer_gets_an_empty_304(trained):
 
 def test_a_status_without_a_run_of_this_process_shows_the_newest_of_the_folder(trained):
     later = Lab(trained.lab.runs_dir, trained.lab.cache_dir)
-    app = SimpleNamespace(app=Starlette(routes=routes_of(later, {})))
+    app = SimpleNamespace(app=Gate(Starlette(routes=routes_of(later, {}))))
     said = get(app, "/live/status").json()
     assert said["here"] is False and said["run"]["run_id"] == trained.run_id and said["run"]["colour"].startswith("#")
 

@@ -10,7 +10,8 @@ from llm_testing.service.places import Place, Setting, setting_of
 from llm_testing.service.roles import ACTIONS, DOOR, RIGHTS, Role, check, check_corpora, may, needs, rights, role_of
 
 SPACE = {"SPACE_ID": "ann/lab", "SPACE_HOST": "Ann-Lab.hf.space", "SPACE_AUTHOR_NAME": "ann"}
-SIGNED = {**SPACE, "OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret"}
+SIGNED = {**SPACE, "OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid profile",
+          "OPENID_PROVIDER_URL": "https://huggingface.co"}  # fmt: skip
 
 
 def request(door, session=None, **headers: str):
@@ -20,8 +21,8 @@ def request(door, session=None, **headers: str):
     return SimpleNamespace(scope=scope if session is None else {**scope, "session": session})
 
 
-def signed_in(name="someone", sub="1"):
-    return {"oauth_info": {"userinfo": {"preferred_username": name, "sub": sub}}}
+def signed_in(name="someone", sub="1", until=4e9):
+    return {"oauth_info": {"userinfo": {"preferred_username": name, "sub": sub}, "expires_at": until}}
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def signed_in(name="someone", sub="1"):
         ({}, {"server_name": "0.0.0.0"}, Place.LAN),
         ({"GRADIO_SERVER_NAME": "0.0.0.0"}, {}, Place.LAN),
         ({}, {"share": True}, Place.SHARE),
+        ({}, {"share": True, "server_name": "0.0.0.0"}, Place.UNKNOWN),
         ({"GRADIO_SHARE": "1"}, {}, Place.SHARE),
         (SPACE, {}, Place.SPACE),
         ({**SPACE, "GRADIO_SHARE": "1"}, {"share": True}, Place.SPACE),
@@ -90,6 +92,8 @@ def test_tokens_make_the_owner_and_the_viewer_by_header_and_by_cookie(place):
         (SIGNED, {}, Role.VIEWER),
         (SIGNED, signed_in("ann"), Role.OWNER),
         (SIGNED, signed_in("bob"), Role.VIEWER),
+        (SIGNED, signed_in("ann", until=1e9), Role.VIEWER),
+        (SIGNED, signed_in("ann", until=None), Role.VIEWER),
         (SIGNED, {"oauth_info": "ann"}, Role.VIEWER),
         (SPACE, signed_in("ann"), Role.VIEWER),  # sign-in is not set up: its signature proves nothing
         ({**SIGNED, "LLM_TESTING_OWNERS": "77, 78"}, signed_in("bob", "78"), Role.OWNER),
