@@ -29,7 +29,6 @@ def main() -> None:
             page.wait_for_timeout(max(0.0, args.seconds - first_point_s) * 1e3)
             folder = app.run_folder()
             rows = rows_of(folder)
-        foreign = load.cores()
         app.stop()
         words, samples = different_words(app.runs_dir, app.cache_dir, folder.name)
     validated = [row for row in rows if row.get("val_bits_per_byte") is not None]
@@ -42,7 +41,7 @@ def main() -> None:
         "tokens_seen": rows[-1]["tokens_seen"],
         "different_words": words,
         "bars": BARS,
-        "foreign_cores": round(foreign, 2),
+        "foreign_cores": round(load.cores(), 2),
         "samples": samples,
     }
     finish("page_defaults", {"seconds": args.seconds, "preset": "recommended"}, figures, args.save)

@@ -61,7 +61,7 @@ class ForeignLoad:
         self._began, self._busy, self._own = time.monotonic(), busy_s(), own_s()
 
     def cores(self) -> float:
-        """Mean number of cores that others used."""
+        """Mean number of cores that others used; ask once every process that was started here has ended."""
         return max(0.0, (busy_s() - self._busy - (own_s() - self._own)) / (time.monotonic() - self._began))
 
 
