@@ -25,7 +25,7 @@ def main() -> None:
     args = options.parse_args()
     load, pairs = ForeignLoad(), []
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app, browser_page() as page:
-        press_start(app, page)
+        press_start(app, page, max_steps=100_000)
         folder = app.run_folder()
         for number in range(args.pairs):
             pair = {}

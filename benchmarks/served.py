@@ -20,8 +20,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 POINTS = """() => [...document.querySelectorAll('.js-plotly-plot')]
   .some((chart) => (chart.data || []).some((trace) => trace.x && trace.x.length > 0))"""
 """True once any chart of the page holds a point."""
-READY = "() => document.querySelector('#lt-start') && document.querySelector('#lt-summary')?.innerText.trim()"
-"""True once the form is there and says what a press of Start would do."""
+READY = "() => document.querySelector('#lt-start:not(:disabled)')"
+"""True once the form is there with its draft."""
 
 
 @dataclass
@@ -80,10 +80,12 @@ def answers(url: str) -> bool:
         return False
 
 
-def press_start(app: Served, page: Any) -> float:
+def press_start(app: Served, page: Any, max_steps: int | None = None) -> float:
     """Open the page, press Start, wait for the first point of the chart; seconds from the press to the point."""
     page.goto(app.url)
     page.wait_for_function(READY, polling=100, timeout=60_000)
+    if max_steps:
+        page.fill("#lt-option-max_steps input", str(max_steps))
     page.click("#lt-start")
     began = time.monotonic()
     while not app.run_folder():

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from llm_testing.api.early import EarlyScript
 from llm_testing.api.entrance import entering
 from llm_testing.service.doors import ENTRY, TokenDoor
 from llm_testing.service.places import LOCAL_NAMES, Place, Setting
@@ -233,7 +234,7 @@ def gate_of(door: TokenDoor | None = None) -> Callable[[Any], AbstractAsyncConte
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        app.middleware_stack = Gate(app.middleware_stack, door=door)
+        app.middleware_stack = Gate(EarlyScript(app.middleware_stack), door=door)
         yield
 
     return lifespan

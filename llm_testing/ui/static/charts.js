@@ -6,7 +6,7 @@ import { plain } from "./words.js";
 
 const FEW_POINTS = 30; // below this a line alone would hide where the points are
 const NARROW_PX = 620;
-const REST = 3, MOST_REST_MS = 4000; // times as long as the last drawing took
+const REST = 40, MOST_REST_MS = 10000; // times as long as the last drawing took, which leaves a training CPU in peace
 let plotly = null, figures = null;
 
 export function loadPlotly() {
