@@ -25,6 +25,12 @@ class RunningApp:
     port: int
     process: subprocess.Popen
     runs_dir: Path
+    said_path: Path
+
+    @property
+    def said(self) -> str:
+        """What it has written to the console."""
+        return self.said_path.read_text(encoding="utf-8")
 
     @property
     def url(self) -> str:
@@ -47,19 +53,23 @@ class RunningApp:
 
 
 @contextmanager
-def running_app(root: Path) -> Iterator[RunningApp]:
-    """Start app.py with folders below root; it is ended with SIGTERM, as a service manager does."""
+def running_app(root: Path, *args: str, **env: str) -> Iterator[RunningApp]:
+    """Start app.py with folders below root; it is ended with SIGTERM, as a service manager does.
+
+    Args:
+        args, env: further arguments and variables of the environment.
+    """
     said = root / "said.txt"
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, str(APP), "--runs-dir", str(root / "runs"), "--cache-dir", str(root / "cache")],
+            [sys.executable, str(APP), "--runs-dir", str(root / "runs"), "--cache-dir", str(root / "cache"), *args],
             stdout=out,
             stderr=out,
             cwd=root,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         )
     try:
-        yield RunningApp(_port(process, said), process, root / "runs")
+        yield RunningApp(_port(process, said), process, root / "runs", said)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -72,7 +82,7 @@ def running_app(root: Path) -> Iterator[RunningApp]:
 def _port(process: subprocess.Popen, said: Path) -> int:
     end = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < end:
-        if found := re.search(r" is at http://127\.0\.0\.1:(\d+)/", said.read_text(encoding="utf-8")):
+        if found := re.search(r" http://(?:localhost|[\d.]+):(\d+)/", said.read_text(encoding="utf-8")):
             return int(found[1])
         if process.poll() is not None:
             break

@@ -62,6 +62,7 @@ class Call:
         answer: the type of the answer, for OpenAPI.
         names: the options of the body that are offered; None offers all.
         alone: one at a time, since it computes.
+        streams: the body is the call's own to read, piece by piece; it may be as large as the gate lets in.
         named: its name among the endpoints of Gradio's clients, or "" for none.
     """
 
@@ -75,6 +76,7 @@ class Call:
     names: Callable[[], Iterable[str]] | None = None
     alone: bool = False
     media_type: str = "application/json"
+    streams: bool = False
     named: str = ""
 
     def __post_init__(self):
@@ -162,6 +164,8 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 async def body_of(request: Request, call: Call) -> Options:
     """The body's values: a JSON object, or nothing at all."""
+    if call.streams:
+        return call.body.build({})
     data = await request.body()
     if not data.strip():
         return call.body.build({})

@@ -32,6 +32,9 @@ STARTUP = "/gradio_api/startup-events"
 SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
 SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 MOST_BODY_BYTES = 2 * 2**20
+UPLOADS = (("POST", "/api/pretraining/archive"),)
+"""Whose bodies are files: they pass in pieces to a route that looks who asks before it reads any."""
+MOST_UPLOAD_BYTES = 2 * 2**30
 BODY_WITHIN_S = 30.0
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-original-host")
 # Gradio's page writes inline scripts and styles and compiles its templates, so these two words cannot be taken away.
@@ -147,7 +150,11 @@ class Gate:
         if refusal is None and len(repeated) != len(set(repeated)):
             refusal = Refusal(400, "A header that decides was sent twice.")
         body: bytes | None = b""
-        if refusal is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        uploads = (scope["method"], scope["path"]) in UPLOADS
+        if refusal is None and uploads:
+            if not _fits(headers, MOST_UPLOAD_BYTES):
+                refusal = Refusal(413, f"A file may hold {MOST_UPLOAD_BYTES:,} bytes at most.")
+        elif refusal is None and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             body = await self._body(headers, receive)
             if body is None:
                 refusal = Refusal(413, f"A request may hold {self.most_body_bytes:,} bytes at most.")
@@ -159,12 +166,12 @@ class Gate:
         self._starting = self._starting and not begins
         if not begins and (answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting))):
             return await answer(scope, receive, _guarded(send, self.headers))
-        await self.app(scope, _replay(body, receive), _guarded(send, self.headers))
+        incoming = _capped(receive) if uploads else _replay(body, receive)
+        await self.app(scope, incoming, _guarded(send, self.headers))
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | None:
         """The whole body, or None where it is too long, however it is sent, or too slow."""
-        said = headers.get("content-length", "0")
-        if not said.isdigit() or int(said) > self.most_body_bytes:
+        if not _fits(headers, self.most_body_bytes):
             return None
         body, more = bytearray(), True
         try:
@@ -183,6 +190,29 @@ class Gate:
         start = {"type": "http.response.start", "status": refusal.status, "headers": [*headers, *self.headers]}
         await send(start)
         await send({"type": "http.response.body", "body": body})
+
+
+def _fits(headers: dict[str, str], most_bytes: int) -> bool:
+    """Whether a body is not longer than may be, as far as it says."""
+    said = headers.get("content-length", "0")
+    return said.isascii() and said.isdigit() and int(said) <= most_bytes
+
+
+def _capped(receive: Receive) -> Receive:
+    """A receive for a file: it ends, as if the client had gone, where the file is too long or nothing more comes."""
+    taken = 0
+
+    async def receive_some() -> Message:
+        nonlocal taken
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        taken += len(message.get("body", b""))
+        return message if taken <= MOST_UPLOAD_BYTES else {"type": "http.disconnect"}
+
+    return receive_some
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

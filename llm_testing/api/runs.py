@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from starlette.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
 
 from llm_testing.api.bodies import CompareQuery, ListQuery, RenameRequest, ZipQuery
 from llm_testing.api.calls import Asked, Call
 from llm_testing.api.earlier import RunDetails, RunRow, run_details, run_row
 from llm_testing.errors import ConfigError, Problem
+from llm_testing.service.archive import Restored
 
 AT = "/api/pretraining"
 MOST_COMPARED = 20
@@ -68,6 +71,23 @@ def download(asked: Asked) -> StreamingResponse:
     return _attachment(blocks, f"{run_id}.zip", "application/zip")
 
 
+def download_all(asked: Asked) -> StreamingResponse:
+    """Every run as one zip, which the call below takes back."""
+    return _attachment(asked.lab.archive.zipped(asked.query.checkpoints), "llm-testing-runs.zip", "application/zip")
+
+
+async def restore_all(asked: Asked) -> Restored | Response:
+    """Bring runs back from a zip, which is the body; runs that are here already stay as they are."""
+    upload = asked.lab.archive.receive()
+    with upload:
+        try:
+            async for block in asked.request.stream():
+                await run_in_threadpool(upload.write, block)
+        except ClientDisconnect:
+            return Response("The file did not come whole, or is too large.", 413)
+        return await run_in_threadpool(upload.restore)
+
+
 def metrics_table(asked: Asked) -> StreamingResponse:
     """A run's curves as CSV."""
     run_id = asked.path["run_id"]
@@ -95,6 +115,8 @@ RUNS = (
     Call("POST", f"{_RUN}/restore", "delete", restore, named="restore_run"),
     Call("GET", f"{AT}/trash", "look", trash, named="trash"),
     Call("DELETE", f"{AT}/trash", "delete", empty_trash, named="empty_trash"),
+    Call("GET", f"{AT}/archive", "download", download_all, query=ZipQuery, media_type="application/zip"),
+    Call("POST", f"{AT}/archive", "upload", restore_all, answer=Restored, streams=True),
     Call("GET", f"{_RUN}/download", "download", download, query=ZipQuery, media_type="application/zip"),
     Call("GET", f"{_RUN}/metrics.csv", "download", metrics_table, media_type="text/csv"),
     Call("GET", f"{_RUN}/samples.csv", "download", samples_table, media_type="text/csv"),

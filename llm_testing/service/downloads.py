@@ -39,8 +39,8 @@ class _Pipe(io.RawIOBase):
         return b"".join(blocks)
 
 
-def zip_of(folder: RunFolder, checkpoints: bool = True) -> Iterator[bytes]:
-    """A run's folder as a zip under its run id. Hidden files, links and files that vanish meanwhile are left out.
+def zip_of(folders: Iterable[RunFolder], checkpoints: bool = True) -> Iterator[bytes]:
+    """Runs as a zip, each under its id. Hidden files, links and files that vanish meanwhile are left out.
 
     Args:
         checkpoints: with the weights; without them it is a few kilobytes.
@@ -48,18 +48,19 @@ def zip_of(folder: RunFolder, checkpoints: bool = True) -> Iterator[bytes]:
     pipe = _Pipe()
     # Weights do not shrink; storing them costs no time.
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
-        for path in _files_of(folder.path):
-            inside = path.relative_to(folder.path)
-            if not checkpoints and inside.parts[0] == "checkpoints":
-                continue
-            try:
-                file = open_regular(path)
-            except (OSError, DamagedRun):
-                continue
-            with file, archive.open(f"{folder.run_id}/{inside.as_posix()}", "w", force_zip64=True) as entry:
-                while block := file.read(BLOCK_BYTES):
-                    entry.write(block)
-                    yield pipe.taken()
+        for folder in folders:
+            for path in _files_of(folder.path):
+                inside = path.relative_to(folder.path)
+                if not checkpoints and inside.parts[0] == "checkpoints":
+                    continue
+                try:
+                    file = open_regular(path)
+                except (OSError, DamagedRun):
+                    continue
+                with file, archive.open(f"{folder.run_id}/{inside.as_posix()}", "w", force_zip64=True) as entry:
+                    while block := file.read(BLOCK_BYTES):
+                        entry.write(block)
+                        yield pipe.taken()
     yield pipe.taken()
 
 

@@ -19,6 +19,7 @@ from llm_testing.model.device import device_name, find_device, probe_machine, sd
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import downloads, records
+from llm_testing.service.archive import Archive
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
 from llm_testing.service.fetching import Fetching, check_download
@@ -53,6 +54,7 @@ class Lab:
         self._launcher = Launcher(self._store, self.cache_dir, self._threads)
         self._reader = Reader(self._store)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
+        self.archive = Archive(self._store)
         self.fetching = Fetching(self.download_corpus)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
@@ -344,7 +346,7 @@ class Lab:
 
     def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
         """A run's folder as a zip, in pieces."""
-        return downloads.zip_of(self._store.open(run_id), with_checkpoints)
+        return downloads.zip_of([self._store.open(run_id)], with_checkpoints)
 
     def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
         """A run's curves or sample texts as CSV, in pieces."""

@@ -35,6 +35,7 @@ ACTIONS = {
     "arrange": "rename runs and order the queue",
     "delete": "delete and restore runs and checkpoints",
     "download": "download runs, curves and samples",
+    "upload": "restore runs from a zip",
     "paths": "use and see paths of this machine",
     "fetch": "name a text by its address",
     "hub": "name a dataset of the Hub",
@@ -45,10 +46,10 @@ _COMMANDS = frozenset({"look", "compute", "start", "command", "arrange", "delete
 _VIEWER = {Role.NOBODY: frozenset[str](), Role.VIEWER: frozenset({"look"})}
 
 RIGHTS: dict[Place, dict[Role, frozenset[str]]] = {
-    Place.LOCAL: {Role.NOBODY: frozenset(), Role.OWNER: _COMMANDS | {"paths", "fetch", "hub"}},
-    Place.LAN: {**_VIEWER, Role.OWNER: _COMMANDS | {"fetch", "hub"}},
+    Place.LOCAL: {Role.NOBODY: frozenset(), Role.OWNER: _COMMANDS | {"upload", "paths", "fetch", "hub"}},
+    Place.LAN: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "fetch", "hub"}},
     Place.SHARE: {**_VIEWER, Role.OWNER: _COMMANDS},
-    Place.SPACE: {**_VIEWER, Role.OWNER: _COMMANDS | {"hub"}},
+    Place.SPACE: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "hub"}},
     Place.DEMO: {**_VIEWER, Role.GUEST: frozenset({"look", "try"}), Role.OWNER: _COMMANDS},
     Place.UNKNOWN: {},
 }

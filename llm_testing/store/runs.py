@@ -87,6 +87,32 @@ class RunStore:
             staging.remove_tree(draft)
             raise
 
+    def adopt(self, run_id: str, fill: Callable[[Path], object]) -> RunFolder:
+        """Take in a run that comes from elsewhere; it appears under its id when its folder is whole.
+
+        Args:
+            fill: puts the run's files into the empty folder that it gets.
+
+        Raises:
+            WrongState: if there is a run of that id already, here or in the trash.
+            DamagedRun: if the record is missing or cannot be read. Nothing is left behind.
+        """
+        path = self.root / check_run_id(run_id)
+        if os.path.lexists(path) or os.path.lexists(self.root / TRASH / run_id):
+            raise WrongState(f"There is a run {run_id} already, here or in the trash; it stays as it is.", run_id)
+        self.root.mkdir(parents=True, exist_ok=True)
+        staging.clear_leftovers(self.root)
+        draft = staging.new_staging(self.root)
+        try:
+            fill(draft)
+            read_record(draft)
+            if not self._take_name(draft, path):
+                raise WrongState(f"There is a run {run_id} already; it stays as it is.", run_id)
+        except BaseException:
+            staging.remove_tree(draft)
+            raise
+        return self._folder(path)
+
     def open(self, run_id: str) -> RunFolder:
         """A run by its id; it need not be whole: `RunFolder.record` says what is wrong with it.
 

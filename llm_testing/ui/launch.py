@@ -134,7 +134,7 @@ def _way_in(door: TokenDoor, url: str) -> str:
         except NoLink as error:
             here = door.links(url)["owner"]
             return f"There is no share link: {error}. The page stays on this machine: {here}\n"
-        return _links(door, [shared]) + LASTS + "\n"
+        return _links(door, [shared, url]) + LASTS + "\n"
     if place == Place.LAN:
         return _links(door, _addresses(door.setting.server_name, port))
     if door.setting.has_tokens:

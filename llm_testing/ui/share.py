@@ -1,6 +1,8 @@
 """The share link: a tunnel from a public address to this machine, or words why there is none."""
 
+import subprocess
 import threading
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -11,6 +13,7 @@ from llm_testing.jobs.threads import start_thread
 REACHED_WITHIN_S = 8.0
 OPEN_WITHIN_S = 90.0
 """The tunnel's program is downloaded once, about 12 MB."""
+ENDS_WITHIN_S = 5.0
 LASTS = "Share links last a week at most, and end with this program."
 
 
@@ -54,3 +57,5 @@ def close_tunnels() -> None:
     for tunnel in tunneling.CURRENT_TUNNELS:
         if tunnel.proc is not None:
             tunnel.proc.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                tunnel.proc.wait(ENDS_WITHIN_S)

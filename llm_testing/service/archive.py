@@ -1,0 +1,161 @@
+"""All runs as one zip, and runs back from such a zip: what keeps them where the disk does not last.
+
+A zip comes from outside, so nothing of it is believed: an entry's name only chooses a place inside a run's own new
+folder, links and odd names are refused, and a run appears only when it is whole. Runs that are there are never touched.
+"""
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from llm_testing.errors import BadRunId, DamagedRun, DataError, UserError
+from llm_testing.hub.disk import require_free
+from llm_testing.service.downloads import BLOCK_BYTES, zip_of
+from llm_testing.store import files
+from llm_testing.store.ids import check_run_id
+from llm_testing.store.run_folder import RECORD
+from llm_testing.store.runs import RunStore
+
+MOST_ENTRIES = 200_000
+MOST_BYTES = 2**40
+_MOST_PARTS = 6
+"""Folders in each other in an entry's name; a run has three."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came back.
+
+    Args:
+        skipped: why each of the other runs was left out, by run id.
+    """
+
+    restored: list[str]
+    skipped: dict[str, str]
+
+
+class Archive:
+    """All runs of a store, out and in."""
+
+    def __init__(self, store: RunStore):
+        self._store = store
+
+    def zipped(self, with_checkpoints: bool = True) -> Iterator[bytes]:
+        """Every whole run as one zip, in pieces."""
+        folders = [self._store.open(row.run_id) for row in self._store.rows() if row.damaged is None]
+        return zip_of(folders, with_checkpoints)
+
+    def receive(self) -> "Upload":
+        """A zip that is on its way; used as a context manager."""
+        self._store.root.mkdir(parents=True, exist_ok=True)
+        return Upload(self._store)
+
+
+class Upload:
+    """A zip that comes in pieces; it lies beside the runs under a hidden name, and is gone in the end."""
+
+    def __init__(self, store: RunStore):
+        self._store, self._path = store, store.root / files.draft_name()
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("xb")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def write(self, block: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            NotEnoughDisk: before the disk is full.
+        """
+        require_free(self._store.root, len(block), "This zip")
+        self._file.write(block)
+
+    def restore(self) -> Restored:
+        """Put the runs of the zip beside those that there are.
+
+        Raises:
+            DataError: for what is no zip of runs; nothing has changed then.
+            NotEnoughDisk: before anything is unpacked.
+        """
+        self._file.flush()
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                runs = _runs_in(archive)
+                size = sum(entry.file_size for entries in runs.values() for entry in entries.values())
+                require_free(self._store.root, size, "What this zip holds")
+                return self._restored(archive, runs)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            raise DataError(f"This is no zip that can be read ({error}). Give one that Download all wrote.") from None
+
+    def _restored(self, archive: zipfile.ZipFile, runs: dict[str, dict[str, zipfile.ZipInfo]]) -> Restored:
+        restored, skipped = [], {}
+        for run_id, entries in runs.items():
+            try:
+                self._store.adopt(run_id, lambda draft, entries=entries: _unpack(archive, entries, draft))
+                restored.append(run_id)
+            except (UserError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+                skipped[run_id] = str(error)
+        return Restored(restored, skipped)
+
+
+def _runs_in(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:
+    """The entries of each run by their place in its folder.
+
+    Raises:
+        DataError: for any entry that is not a plain file of a run.
+    """
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    if not entries or len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise DataError(
+            f"This zip holds {len(entries):,} files; 1 to {MOST_ENTRIES:,} of runs are expected, as from Download all."
+        )
+    runs: dict[str, dict[str, zipfile.ZipInfo]] = {}
+    for entry in entries:
+        run_id, _, inside = entry.filename.partition("/")
+        if not _is_plain(entry, run_id, inside) or inside in runs.get(run_id, {}):
+            shown = ascii(entry.filename[:80])
+            raise DataError(f"This zip holds {shown}, which is no file of a run. Give one that Download all wrote.")
+        runs.setdefault(run_id, {})[inside] = entry
+    for run_id, inside in runs.items():
+        if RECORD not in inside:
+            raise DataError(f"This zip holds no {RECORD} of run {run_id}. Give one that Download all wrote.")
+    return runs
+
+
+def _is_plain(entry: zipfile.ZipInfo, run_id: str, inside: str) -> bool:
+    """Whether an entry is a regular file at a harmless place in the folder of a run."""
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    parts = inside.split("/")
+    with suppress(BadRunId):
+        return (
+            check_run_id(run_id) == run_id
+            and kind in (0, stat.S_IFREG)
+            and 1 <= len(parts) <= _MOST_PARTS
+            and all(part and not part.startswith(".") and part.isprintable() for part in parts)
+            and not any(letter in inside for letter in '\\:*?"<>|')
+        )
+    return False
+
+
+def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], draft: Path) -> None:
+    for inside, entry in entries.items():
+        path = draft.joinpath(*inside.split("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as packed:
+            written = files.write_new(path, lambda file, packed=packed: _copy(packed, file))
+        if written.bytes != entry.file_size:
+            raise DamagedRun(f"{ascii(inside)} is {written.bytes:,} bytes long, not {entry.file_size:,}.")
+
+
+def _copy(packed: IO[bytes], file: IO[bytes]) -> None:
+    while block := packed.read(BLOCK_BYTES):
+        file.write(block)
