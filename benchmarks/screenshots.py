@@ -41,32 +41,75 @@ def take(browser: Browser, app: RunningApp, folder: Path, num_points: int) -> No
     """All pictures, in the order in which a first user would see them."""
     page = opened(browser, app, DESKTOP)
     shoot(page, folder / "empty.png")
-    page.locator("#lt-preset label", has_text="Fast").click()
-    page.wait_for_function("() => document.querySelector('#lt-option-max_steps input').value === '500'")
-    page.click("#lt-start")
-    page.wait_for_selector("html[data-lt-state=completed]", timeout=600_000)
+    train(page)
     page.locator("#lt-preset label", has_text="Recommended").click()
     page.wait_for_function("() => document.querySelector('#lt-option-max_steps input').value === ''")
     page.click("#lt-start")
     page.wait_for_selector("html[data-lt-state=running]", timeout=300_000)
     page.wait_for_function(POINTS.format(".lt-live .lt-plot", num_points), timeout=900_000)
     page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
-    shoot(page, folder / "light.png")
-    dark = opened(browser, app, DESKTOP, dark=True)
-    shoot(dark, folder / "dark.png")
-    phone = opened(browser, app, PHONE)
-    shoot(phone, folder / "phone.png")
-    phone.context.close()
-    for name, shown in (("light", page), ("dark", dark)):
-        shown.locator("role=tab[name='Run History']").click()
-        shown.wait_for_selector(".lt-runs tbody tr")
-        shown.locator(".lt-runs .lt-run-name").first.click()
-        shown.wait_for_selector(".lt-opened .lt-plot[data-points]")
-        shoot(shown, folder / f"history-{name}.png")
-        for i in range(2):
-            shown.locator(".lt-runs tbody input[type=checkbox]").nth(i).check()
-        shown.wait_for_selector(".lt-opened th:has-text('Validation loss')")
-        shoot(shown, folder / f"compare-{name}.png")
+    windows = {"light": page, "dark": opened(browser, app, DESKTOP, dark=True), "phone": opened(browser, app, PHONE)}
+    for name, shown in windows.items():
+        views(shown, folder, name)
+    ask_to_stop(page, folder)
+    for name, shown in windows.items():
+        history(shown, folder, name)
+
+
+def train(page: Page) -> None:
+    """A short run from beginning to end, so that there is something to compare with."""
+    page.locator("#lt-preset label", has_text="Fast").click()
+    page.wait_for_function("() => document.querySelector('#lt-option-max_steps input').value === '500'")
+    page.click("#lt-start")
+    page.wait_for_selector("html[data-lt-state=completed]", timeout=600_000)
+
+
+def views(page: Page, folder: Path, name: str) -> None:
+    """Every view of the Pretraining tab while a run goes on."""
+    shoot(page, folder / f"{name}.png", "#lt-live")
+    page.click(".lt-machine-button")
+    page.click("#lt-tab-playground")
+    page.fill("#lt-prompt", "Return the ")
+    page.click("#lt-generate")
+    page.wait_for_function(
+        "() => document.querySelector('.lt-text')?.textContent.includes('tokens/s')", timeout=120_000
+    )
+    shoot(page, folder / f"playground-{name}.png", "#lt-playground")
+    page.click(".lt-machine-button")
+    page.click("#lt-tab-attention")
+    page.wait_for_selector(".lt-token", timeout=60_000)
+    page.locator(".lt-head-choice").nth(1).click()
+    shoot(page, folder / f"attention-{name}.png", "#lt-attention")
+    page.click("#lt-tab-shelf")
+    page.wait_for_selector(".lt-card")
+    page.locator(".lt-card button:has-text('Resume'):enabled").first.click()
+    page.wait_for_selector(".lt-resume .lt-primary")
+    shoot(page, folder / f"checkpoints-{name}.png", "#lt-shelf")
+    page.click("#lt-tab-live")
+
+
+def ask_to_stop(page: Page, folder: Path) -> None:
+    """The question before a stop, the corpus at its field, and the form's own end."""
+    page.click("#lt-stop")
+    shoot(page, folder / "stop.png")
+    page.click("#lt-stop-cancel")
+    page.click("#lt-corpus-preview")
+    page.wait_for_selector(".lt-corpus .lt-preview")
+    page.click("[data-copy=cli]")
+    shoot(page, folder / "form.png", ".lt-copies")
+
+
+def history(page: Page, folder: Path, name: str) -> None:
+    """Run History with one run opened, then two laid over one another."""
+    page.locator("role=tab[name='Run History']").click()
+    page.wait_for_selector(".lt-runs tbody tr")
+    page.locator(".lt-runs .lt-run-name").first.click()
+    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
+    shoot(page, folder / f"history-{name}.png", "#lt-actions")
+    for i in range(2):
+        page.locator(".lt-runs tbody input[type=checkbox]").nth(i).check()
+    page.wait_for_selector(".lt-opened th:has-text('Validation loss')")
+    shoot(page, folder / f"compare-{name}.png", ".lt-opened")
 
 
 def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool = False) -> Page:
@@ -81,8 +124,10 @@ def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool 
     return page
 
 
-def shoot(page: Page, path: Path) -> None:
-    """A picture of what is in view, once nothing moves any more."""
+def shoot(page: Page, path: Path, at: str = "") -> None:
+    """A picture once nothing moves any more; on a small window scrolled to what it is about."""
+    if at and page.viewport_size["width"] < DESKTOP[0] or at == ".lt-copies":
+        page.locator(at).first.evaluate("(element) => window.scrollBy(0, element.getBoundingClientRect().top - 150)")
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
     print(path)

@@ -12,7 +12,7 @@ from llm_testing.config.shapes import SIZES
 from llm_testing.errors import BadRunId, ConfigError, DamagedRun, NotFound, WrongState
 from llm_testing.jobs.states import ACTIVE
 from llm_testing.service.records import facts_of, state_of
-from llm_testing.service.retention import ALWAYS_ONE, forked_steps
+from llm_testing.service.retention import ALWAYS_ONE, forked_steps, parents_of_forks
 from llm_testing.store.checkpoints import CheckpointInfo
 from llm_testing.store.ids import check_run_id, checkpoint_id, parse_checkpoint_id
 from llm_testing.store.runs import RunStore
@@ -77,12 +77,14 @@ def checkpoint_rows(
 ) -> list[CheckpointRow]:
     """The checkpoints of all runs that fit, the newest run and step first; None fits everything."""
     rows: list[CheckpointRow] = []
-    for run in store.rows():
+    runs = store.rows()
+    forked = parents_of_forks(runs)
+    for run in runs:
         if run.record is None or run_id not in (None, run.run_id):
             continue
         config = run.record["config"]
         if config_name in (None, config.get("config_name")) and corpus in (None, config.get("corpus")):
-            rows += _rows_of(store, run.run_id, run.record)
+            rows += _rows_of(store, run.run_id, run.record, forked.get(run.run_id, set()))
     return rows
 
 
@@ -96,7 +98,7 @@ def find_checkpoint(store: RunStore, text: str) -> CheckpointRow:
     if not isinstance(text, str) or "/" in text:
         run_id, step = parse_checkpoint_id(text)
         wanted: dict[str, Any] = {"step": step}
-        candidates = _rows_of(store, run_id, store.open(run_id).record())
+        candidates = _rows_of(store, run_id, store.open(run_id).record(), forked_steps(store, run_id))
     else:
         wanted = _earlier_id(text)
         candidates = [row for row in checkpoint_rows(store, wanted["config_name"]) if row.damaged is None]
@@ -153,14 +155,14 @@ _ACTIVE, _FORKED = "its run is active", "another run was forked from it"
 _NEWEST, _BEST = "it is the newest of its run", "it is the best of its run"
 
 
-def _rows_of(store: RunStore, run_id: str, record: dict) -> list[CheckpointRow]:
+def _rows_of(store: RunStore, run_id: str, record: dict, forked: set[int]) -> list[CheckpointRow]:
     infos = store.open(run_id).checkpoints.list()
     if not infos:
         return []
     whole = [info for info in infos if info.damaged is None]
     newest = whole[-1].step if whole else None
     best = [info.step for info in whole if "best" in info.facts.get("kinds", [])][-1:]
-    active, forked = state_of(record) in ACTIVE, forked_steps(store, run_id)
+    active = state_of(record) in ACTIVE
     about = _about(record)
     rows = []
     for info in reversed(infos):

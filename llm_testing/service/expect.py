@@ -6,6 +6,7 @@ from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved
 from llm_testing.data.corpora import find_corpus
+from llm_testing.service.records import EXAMPLE
 from llm_testing.service.views import Expected
 from llm_testing.store.runs import RunStore
 
@@ -51,14 +52,21 @@ def _guessed_steps(config: PretrainConfig, resolved: Resolved) -> int | None:
 
 
 def _seconds_a_token(config: PretrainConfig, num_parameters: int, store: RunStore) -> tuple[float | None, bool]:
-    """From the newest run here that computed the same way, else from the nearest in size; and which of the two."""
+    """From the newest run here that computed the same way, else from the nearest in size; and which of the two.
+
+    The examples that came with the program were trained on another machine.
+    """
     nearest: tuple[float, float] | None = None
     for row in store.rows():
         record = row.record or {}
         summary, then = record.get("summary") or {}, record.get("config") or {}
         seconds, tokens = summary.get("elapsed_s"), summary.get("tokens_seen")
         size = (record.get("parameters") or {}).get("total")
-        if row.damaged or not all(isinstance(n, int | float) and n > 0 for n in (seconds, tokens, size)):
+        if (
+            row.damaged
+            or EXAMPLE in record.get("tags", ())
+            or not all(isinstance(n, int | float) and n > 0 for n in (seconds, tokens, size))
+        ):
             continue
         if then.get("device") != config.device:
             continue

@@ -6,7 +6,7 @@ from llm_testing.config.resolve import Resolved, resolve
 from llm_testing.service.expect import expected
 from llm_testing.service.extend import jump_in_words
 from llm_testing.service.job import Job
-from llm_testing.service.records import facts_of
+from llm_testing.service.records import EXAMPLE, facts_of
 from llm_testing.service.views import Preview
 from llm_testing.store.runs import RunStore
 
@@ -36,7 +36,9 @@ def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
     """The data facts of the newest run with the same corpus and tokenizer."""
     for row in store.rows():
         record = row.record
-        if record and not row.damaged and all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
+        if not record or row.damaged or EXAMPLE in record["tags"]:
+            continue  # an example's text is that of another Python
+        if all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
             try:
                 facts = facts_of(record)
             except (TypeError, KeyError):

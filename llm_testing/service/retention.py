@@ -1,11 +1,11 @@
 """Which checkpoints of a run stay: the newest whole one, the best, the last, the newest periodic ones, and whatever
 somebody still needs. Everything else goes after the next save."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from llm_testing.errors import NotFound
 from llm_testing.store.checkpoints import CheckpointInfo, Checkpoints
-from llm_testing.store.runs import RunStore
+from llm_testing.store.runs import RunRow, RunStore
 
 ALWAYS_ONE = ("best", "final")
 
@@ -41,5 +41,14 @@ def tidy(checkpoints: Checkpoints, keep_periodic: int, protected: Collection[int
 
 def forked_steps(store: RunStore, run_id: str) -> set[int]:
     """Steps of a run that other runs were forked from: their parents stay."""
-    parents = [row.record.get("parent") or {} for row in store.rows() if row.record]
-    return {parent["step"] for parent in parents if parent.get("run_id") == run_id and parent.get("how") == "fork"}
+    return parents_of_forks(store.rows()).get(run_id, set())
+
+
+def parents_of_forks(rows: Iterable[RunRow]) -> dict[str, set[int]]:
+    """For each run that others were forked from, the steps where."""
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        parent = (row.record or {}).get("parent") or {}
+        if parent.get("how") == "fork":
+            found.setdefault(parent["run_id"], set()).add(parent["step"])
+    return found

@@ -43,3 +43,22 @@ def stop(page) -> None:
 
 def points(page) -> int:
     return int(page.get_attribute(".lt-live .lt-plot", "data-points") or 0)
+
+
+def start_by_call(page, name: str, **options) -> None:
+    """A small run that goes on until it is stopped, begun without the form: for tests of what comes after Start."""
+    body = {
+        "preset": "fast", "name": name, "corpus": "tiny", "tokenizer": "char", "max_steps": 100_000,
+        "intermediate_val_freq_steps": 100, "sample_tokens": 16, **options,
+    }  # fmt: skip
+    said = page.evaluate(
+        """async (body) => { const reply = await fetch('/api/pretraining/start', { method: 'POST',
+        headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+        (await import('/live/static/main.js')).wake(); return [reply.status, await reply.text()]; }""",
+        body,
+    )
+    assert said[0] == 200, said
+    page.wait_for_selector("html[data-lt-state=running]", timeout=STARTED)
+    page.wait_for_function(
+        "() => Number(document.querySelector('.lt-live .lt-plot')?.dataset.points) > 2", timeout=STARTED
+    )

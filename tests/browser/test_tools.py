@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser.acts import HOSTILE, STARTED, start_small, stop, write
+from tests.browser.acts import HOSTILE, STARTED, start_by_call, stop, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -34,7 +34,7 @@ def test_the_first_visit_leads_to_a_first_run(open_page, app):
 
 def test_the_live_model_writes_while_it_trains_and_while_it_is_paused(open_page, app):
     page = open_page()
-    start_small(page, "live one")
+    start_by_call(page, "live one")
     view(page, "playground")
     page.wait_for_selector("#lt-model-playground option[value=live]", state="attached")
     assert page.input_value("#lt-model-playground") == "live"
@@ -96,7 +96,7 @@ def test_attention_shows_heads_tokens_and_the_map_of_a_checkpoint(open_page):
 
 def test_checkpoints_are_filtered_forked_resumed_generated_from_and_deleted(open_page, app):
     page = open_page()
-    start_small(page, HOSTILE)
+    start_by_call(page, HOSTILE)
     page.click("#lt-save")
     until(page, "document.querySelector('.lt-events').textContent.includes('saved at step')")
     page.wait_for_timeout(300)
@@ -140,7 +140,7 @@ def test_checkpoints_are_filtered_forked_resumed_generated_from_and_deleted(open
 
 def test_the_queue_is_shown_ordered_and_emptied(open_page, app):
     page = open_page()
-    start_small(page, "holds the trainer")
+    start_by_call(page, "holds the trainer")
     for name in ("second", "third"):
         write(page, "name", name)
         page.click("#lt-enqueue")
@@ -172,18 +172,20 @@ def test_the_form_copies_previews_and_foretells(open_page):
 
 def test_earlier_runs_lie_under_the_live_curves_and_samples_show_what_changed(open_page, app):
     page = open_page()
-    start_small(page, "with company")
+    start_by_call(page, "with company")
     page.click(".lt-live .lt-overlay summary")
     page.wait_for_selector(".lt-live .lt-menu input")
     page.locator(".lt-live .lt-menu input").first.check()
     until(page, "new Set(document.querySelector('.lt-live .lt-plot').data.map((t) => t.legendgroup)).size === 2")
     page.locator(".lt-live .lt-menu input").first.uncheck()
-    page.fill(".lt-sample-now input", "Once")
-    page.click(".lt-sample-now button")
-    until(page, "[...document.querySelectorAll('.lt-samples blockquote b')].some((b) => b.textContent === 'Once')")
     page.wait_for_selector(".lt-samples input[type=range]", timeout=STARTED)
     page.locator(".lt-samples input[type=checkbox]").check()
     page.wait_for_selector(".lt-samples ins, .lt-samples del", timeout=STARTED)
+    page.click("#lt-pause")
+    page.wait_for_selector("html[data-lt-state=paused]")
+    page.fill(".lt-sample-now input", "once")
+    page.click(".lt-sample-now button")
+    until(page, "[...document.querySelectorAll('.lt-samples blockquote b')].some((b) => b.textContent === 'once')")
     page.click(".lt-machine-button")
     page.wait_for_selector("#lt-system dt:has-text('CPU load')")
     assert "torch" in page.text_content("#lt-system")

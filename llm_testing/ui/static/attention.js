@@ -2,12 +2,18 @@
 
 import { call } from "./call.js";
 import { el, keep, kept } from "./dom.js";
+import { drawHeatMap, fill, visible } from "./heatmap.js";
 import { LIVE, ModelPicker, onModels, readModels } from "./models.js";
 import { isShown, onShown, showView } from "./views.js";
 import * as words from "./words.js";
 
 const FIRST = { text: "The cat sat on the mat because the cat was tired.", layer: 0, head: null };
-const MOST_LABELS = 40, WAIT_MS = 500;
+const WAIT_MS = 500;
+const ABOUT =
+  "Each row of the map is a token; the darker a cell, the more it looks at that column's token. " +
+  "Nothing looks into the future, so the upper right stays empty.";
+const NO_MODEL =
+  "There is no model yet. Train a run first; while it trains, or after its first checkpoint, you can look into it.";
 
 let page = null;
 
@@ -21,39 +27,127 @@ export function attendTo(id) {
 export function mountAttention(element) {
   const box = element.querySelector(".lt-attention");
   const chosen = { ...FIRST, ...kept("attention", {}), layer: 0 };
-  let found = null, asking = false, again = false, timer = null, row = null;
-  const picker = new ModelPicker("attention", () => { chosen.layer = 0; look(); });
-  const text = el("textarea", { rows: 2, maxlength: 2000, id: "lt-attention-text", spellcheck: "false", oninput: () => { chosen.text = text.value; keep("attention", chosen); clearTimeout(timer); timer = setTimeout(look, WAIT_MS); } });
+  let found = null,
+    asking = false,
+    again = false,
+    timer = null,
+    row = null,
+    cells = null;
+  const picker = new ModelPicker("attention", () => {
+    chosen.layer = 0;
+    look();
+  });
+  const text = el("textarea", {
+    rows: 2,
+    maxlength: 2000,
+    id: "lt-attention-text",
+    spellcheck: "false",
+    oninput: () => {
+      chosen.text = text.value;
+      keep("attention", chosen);
+      clearTimeout(timer);
+      timer = setTimeout(look, WAIT_MS);
+    },
+  });
   text.value = chosen.text;
-  const layer = el("select", { id: "lt-layer", onchange: () => { chosen.layer = Number(layer.value); keep("attention", chosen); look(); } });
-  const fresh = el("button", { type: "button", class: "lt-button", id: "lt-look", onclick: () => look() }, "Look again");
+  const layer = el("select", {
+    id: "lt-layer",
+    onchange: () => {
+      chosen.layer = Number(layer.value);
+      keep("attention", chosen);
+      look();
+    },
+  });
+  const fresh = el(
+    "button",
+    { type: "button", class: "lt-button", id: "lt-look", onclick: () => look() },
+    "Look again",
+  );
   const trouble = el("div", { role: "alert" });
   const heads = el("div", { class: "lt-heads", role: "group", "aria-label": "Heads" });
-  const tokens = el("div", { class: "lt-tokens", role: "group", "aria-label": "Tokens; choose one to see what it looks at" });
+  const tokens = el("div", {
+    class: "lt-tokens",
+    role: "group",
+    "aria-label": "Tokens; choose one to see what it looks at",
+  });
   const said = el("p", { class: "lt-hint", "aria-live": "polite" });
-  const map = el("canvas", { class: "lt-map", role: "img", "aria-label": "Attention weights: rows look at columns", onpointermove: point, onclick: point });
-  const about = el("p", { class: "lt-hint" }, "Each row of the map is a token; the darker a cell, the more it looks at that column's token. Nothing looks into the future, so the upper right stays empty.");
+  const map = el("canvas", {
+    class: "lt-map",
+    role: "img",
+    "aria-label": "Attention weights: rows look at columns",
+    onpointermove: point,
+    onclick: point,
+  });
   box.replaceChildren(
-    el("div", { class: "lt-ask-model" }, el("label", { for: picker.select.id }, "Model"), picker.select, el("label", { for: layer.id }, "Layer"), layer, fresh),
-    el("label", { for: text.id, class: "lt-label" }, "Text"), text, trouble, heads, tokens, said, el("div", { class: "lt-map-box" }, map), about);
-  page = { picker, begin: () => { chosen.layer = 0; look(); } };
-  onModels(() => { if (isShown("attention") && !found) look(); });
-  onShown("attention", () => { readModels(); if (found) drawMap(); });
+    el(
+      "div",
+      { class: "lt-ask-model" },
+      el("label", { for: picker.select.id }, "Model"),
+      picker.select,
+      el("label", { for: layer.id }, "Layer"),
+      layer,
+      fresh,
+    ),
+    el("label", { for: text.id, class: "lt-label" }, "Text"),
+    text,
+    trouble,
+    heads,
+    tokens,
+    said,
+    el("div", { class: "lt-map-box" }, map),
+    el("p", { class: "lt-hint" }, ABOUT),
+  );
+  page = {
+    picker,
+    begin: () => {
+      chosen.layer = 0;
+      look();
+    },
+  };
+  onModels(() => {
+    if (isShown("attention") && !found) look();
+  });
+  onShown("attention", () => {
+    readModels();
+    if (found) drawMap();
+  });
   new ResizeObserver(() => drawMap()).observe(box);
-  new MutationObserver(() => { if (found) { drawHeads(); drawMap(); } }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new MutationObserver(() => {
+    if (found) {
+      drawHeads();
+      drawMap();
+    }
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   async function look() {
-    if (asking) { again = true; return; }
+    if (asking) {
+      again = true;
+      return;
+    }
     fresh.disabled = !picker.value;
-    if (!picker.value) { trouble.replaceChildren(el("p", { class: "lt-empty-small" }, "There is no model yet. Train a run first; after its first checkpoint, or while it trains, you can look into it here.")); return; }
-    if (!chosen.text) { trouble.replaceChildren(el("p", { class: "lt-warning" }, "Write a text to look at.")); return; }
+    if (!picker.value) {
+      trouble.replaceChildren(el("p", { class: "lt-empty-small" }, NO_MODEL));
+      return;
+    }
+    if (!chosen.text) {
+      trouble.replaceChildren(el("p", { class: "lt-warning" }, "Write a text to look at."));
+      return;
+    }
     asking = true;
     try {
-      found = await call("POST", "pretraining/analyze/heads", { checkpoint_id: picker.value, text: chosen.text, layer: chosen.layer });
-      trouble.replaceChildren(found.left_out ? el("p", { class: "lt-hint" }, `Only the beginning is shown: ${found.tokens.length} tokens is what this model or the map holds, ${found.left_out} more are left out.`) : "");
+      found = await call("POST", "pretraining/analyze/heads", {
+        checkpoint_id: picker.value,
+        text: chosen.text,
+        layer: chosen.layer,
+      });
+      trouble.replaceChildren(found.left_out ? el("p", { class: "lt-hint" }, cutWords(found)) : "");
       if (chosen.head != null && chosen.head >= found.num_heads) chosen.head = null;
       row = found.tokens.length - 1;
-      layer.replaceChildren(...Array.from({ length: found.num_layers }, (_, i) => el("option", { value: i, selected: i === found.layer }, `${i + 1} of ${found.num_layers}`)));
+      layer.replaceChildren(
+        ...Array.from({ length: found.num_layers }, (_, i) =>
+          el("option", { value: i, selected: i === found.layer }, `${i + 1} of ${found.num_layers}`),
+        ),
+      );
       drawHeads();
       drawTokens();
       drawMap();
@@ -61,95 +155,104 @@ export function mountAttention(element) {
       trouble.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
     }
     asking = false;
-    if (again) { again = false; look(); }
+    if (again) {
+      again = false;
+      look();
+    }
   }
 
   // The weights that are shown large: of one head, or the mean over all.
-  function weights() {
-    if (chosen.head != null) return found.weights[chosen.head];
-    return found.tokens.map((_, t) => found.tokens.map((_, s) => found.weights.reduce((sum, head) => sum + head[t][s], 0) / found.num_heads));
+  function weights(head = chosen.head) {
+    if (head != null) return found.weights[head];
+    return found.tokens.map((_, t) =>
+      found.tokens.map((_, s) => found.weights.reduce((sum, head) => sum + head[t][s], 0) / found.num_heads),
+    );
   }
 
   function drawHeads() {
     const shown = [null, ...found.weights.keys()];
-    heads.replaceChildren(...shown.map((head) => {
-      const small = el("canvas", { width: 64, height: 64, "aria-hidden": "true" });
-      const label = head == null ? "all heads" : `head ${head + 1}`;
-      const button = el("button", { type: "button", "aria-pressed": String(chosen.head === head), class: "lt-head-choice", onclick: () => { chosen.head = head; keep("attention", chosen); drawHeads(); drawTokens(); drawMap(); heads.querySelector("[aria-pressed=true]")?.focus(); } }, small, el("span", {}, label));
-      const kept_ = chosen.head;
-      chosen.head = head;
-      paint(small, weights(), 64);
-      chosen.head = kept_;
-      return button;
-    }));
+    heads.replaceChildren(
+      ...shown.map((head) => {
+        const small = el("canvas", { width: 64, height: 64, "aria-hidden": "true" });
+        const label = head == null ? "all heads" : `head ${head + 1}`;
+        const button = el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(chosen.head === head),
+            class: "lt-head-choice",
+            onclick: () => {
+              chosen.head = head;
+              keep("attention", chosen);
+              drawHeads();
+              drawTokens();
+              drawMap();
+              heads.querySelector("[aria-pressed=true]")?.focus();
+            },
+          },
+          small,
+          el("span", {}, label),
+        );
+        fill(small.getContext("2d"), weights(head), 0, 0, 64 / found.tokens.length);
+        return button;
+      }),
+    );
   }
 
   function drawTokens() {
-    const looked = weights()[row] ?? [], most = Math.max(...looked, 1e-9);
-    tokens.replaceChildren(...found.tokens.map((token, i) =>
-      el("button", { type: "button", class: i === row ? "lt-token lt-token-on" : "lt-token", "aria-pressed": String(i === row), title: i <= row ? `${percent(looked[i])} of what “${visible(found.tokens[row])}” looks at` : "later", style: i <= row ? `--w:${(looked[i] / most).toFixed(3)}` : "--w:0",
-        onclick: () => { row = i; drawTokens(); drawMap(); tokens.children[i].focus(); } }, visible(token))));
-    const strongest = looked.slice(0, row + 1).map((weight, i) => [weight, i]).sort((a, b) => b[0] - a[0]).slice(0, 3);
-    said.textContent = `“${visible(found.tokens[row])}” looks most at ${strongest.map(([weight, i]) => `“${visible(found.tokens[i])}” ${percent(weight)}`).join(", ")}.${found.checkpoint_id === LIVE ? ` Live model at step ${words.number(found.step)}.` : ""}`;
+    const looked = weights()[row] ?? [],
+      most = Math.max(...looked, 1e-9);
+    tokens.replaceChildren(
+      ...found.tokens.map((token, i) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: i === row ? "lt-token lt-token-on" : "lt-token",
+            "aria-pressed": String(i === row),
+            title: i <= row ? `${percent(looked[i])} of what “${visible(found.tokens[row])}” looks at` : "later",
+            style: i <= row ? `--w:${(looked[i] / most).toFixed(3)}` : "--w:0",
+            onclick: () => {
+              row = i;
+              drawTokens();
+              drawMap();
+              tokens.children[i].focus();
+            },
+          },
+          visible(token),
+        ),
+      ),
+    );
+    const strongest = looked
+      .slice(0, row + 1)
+      .map((weight, i) => [weight, i])
+      .sort((a, b) => b[0] - a[0])
+      .slice(0, 3);
+    const most3 = strongest.map(([weight, i]) => `“${visible(found.tokens[i])}” ${percent(weight)}`).join(", ");
+    const from = found.checkpoint_id === LIVE ? ` Live model at step ${words.number(found.step)}.` : "";
+    said.textContent = `“${visible(found.tokens[row])}” looks most at ${most3}.${from}`;
   }
 
   function drawMap() {
-    if (!found || !isShown("attention")) return;
-    const count = found.tokens.length, labels = count <= MOST_LABELS;
-    const room = Math.min(box.clientWidth - 16, 640), margin = labels ? Math.min(110, room * 0.28) : 8;
-    const size = Math.max(120, room), scale = window.devicePixelRatio || 1;
-    map.width = map.height = Math.round(size * scale);
-    map.style.width = map.style.height = `${size}px`;
-    const pen = map.getContext("2d"), cell = (size - margin) / count, ink = css("--lt-ink"), soft = css("--lt-soft");
-    pen.scale(scale, scale);
-    pen.clearRect(0, 0, size, size);
-    fill(pen, weights(), margin, margin, cell);
-    pen.strokeStyle = css("--lt-accent");
-    pen.strokeRect(margin + 0.5, margin + row * cell + 0.5, cell * (row + 1) - 1, Math.max(1, cell - 1));
-    map.cells = { margin, cell, count };
-    if (!labels) return;
-    pen.font = `${Math.max(9, Math.min(12, cell * 0.8))}px ui-monospace, monospace`;
-    pen.textBaseline = "middle";
-    pen.textAlign = "right";
-    found.tokens.forEach((token, i) => {
-      const at = margin + (i + 0.5) * cell, shown = visible(token).slice(0, 12);
-      pen.fillStyle = i === row ? ink : soft;
-      pen.fillText(shown, margin - 6, at);
-      pen.save();
-      pen.translate(at, margin - 6);
-      pen.rotate(-Math.PI / 2);
-      pen.textAlign = "left";
-      pen.fillText(shown, 0, 0);
-      pen.restore();
-    });
+    if (found && isShown("attention")) cells = drawHeatMap(map, box.clientWidth - 16, found.tokens, weights(), row);
   }
 
   function point(event) {
-    if (!map.cells) return;
-    const { margin, cell, count } = map.cells, t = Math.floor((event.offsetY - margin) / cell), s = Math.floor((event.offsetX - margin) / cell);
-    if (t < 0 || t >= count || s < 0 || s > t) { map.title = ""; return; }
+    const at = cells?.(event.offsetX, event.offsetY);
+    if (!at) {
+      map.title = "";
+      return;
+    }
+    const [t, s] = at;
     map.title = `“${visible(found.tokens[t])}” looks at “${visible(found.tokens[s])}”: ${weights()[t][s].toFixed(4)}`;
-    if (event.type === "click") { row = t; drawTokens(); drawMap(); }
+    if (event.type === "click") {
+      row = t;
+      drawTokens();
+      drawMap();
+    }
   }
 }
 
-const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 const percent = (share) => `${(100 * (share ?? 0)).toFixed(share < 0.1 ? 1 : 0)} %`;
-const visible = (token) => words.plain(token).replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/ /g, "·") || "∅";
-
-function paint(canvas, weights, size) {
-  fill(canvas.getContext("2d"), weights, 0, 0, size / weights.length);
-}
-
-function fill(pen, weights, left, top, cell) {
-  pen.fillStyle = css("--lt-sunk");
-  const side = cell * weights.length;
-  pen.fillRect(left, top, side, side);
-  pen.fillStyle = css("--lt-accent");
-  weights.forEach((row, t) => row.forEach((weight, s) => {
-    if (s > t || weight <= 0.001) return;
-    pen.globalAlpha = Math.min(1, Math.sqrt(weight)); // by the root, so that the many small weights are seen too
-    pen.fillRect(left + s * cell, top + t * cell, cell + 0.4, cell + 0.4);
-  }));
-  pen.globalAlpha = 1;
-}
+const cutWords = ({ tokens, left_out: more }) =>
+  `Only the beginning is shown: this model or the map holds ${tokens.length} tokens, ${more} more are left out.`;

@@ -22,7 +22,13 @@ export async function* lines(address, body, signal) {
 async function sent(method, address, body, signal) {
   let reply;
   try {
-    reply = await fetch(at(address), { method, signal, cache: "no-store", headers: body === undefined ? {} : { "content-type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
+    reply = await fetch(at(address), {
+      method,
+      signal,
+      cache: "no-store",
+      headers: body === undefined ? {} : { "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("No answer from the server. It may have been stopped; try again when it is back.");

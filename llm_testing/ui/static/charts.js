@@ -45,14 +45,14 @@ export class Charts {
     this.plot = el("div", { class: "lt-plot", role: "img", "aria-label": "Charts of loss, learning rate, gradient norm, tokens per second and memory", hidden: true });
     this.empty = el("p", { class: "lt-empty" }, note);
     element.replaceChildren(this.toolbar(), el("div", { class: "lt-plot-box" }, this.plot, this.empty));
-    this.resized = new ResizeObserver(() => this.draw());
+    this.resized = new ResizeObserver(() => this.draw(true));
     this.resized.observe(this.plot);
-    this.dark = new MutationObserver(() => this.draw());
+    this.dark = new MutationObserver(() => this.draw(true));
     this.dark.observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
 
   toolbar() {
-    const set = (name, read) => (event) => { this.view[name] = read(event.target); keep("view", this.view); this.draw(); };
+    const set = (name, read) => (event) => { this.view[name] = read(event.target); keep("view", this.view); this.draw(true); };
     const log = el("input", { type: "checkbox", onchange: set("log", (t) => t.checked) });
     log.checked = this.view.log;
     const smooth = el("input", { type: "range", min: 0, max: 0.98, step: 0.02, "aria-label": "smoothing", oninput: set("smooth", (t) => Number(t.value)) });
@@ -69,10 +69,15 @@ export class Charts {
   say(note) { this.empty.textContent = note; }
 
   // runs: [{curve, name, colour}]
-  show(runs) { this.runs = runs; return this.draw(); }
+  show(runs) {
+    const others = runs.map((run) => run.runId).join() !== this.runs?.map((run) => run.runId).join();
+    this.runs = runs;
+    return this.draw(others);
+  }
 
-  async draw() {
-    if (!this.runs || this.drawing || this.resting) { this.again = Boolean(this.runs); return; }
+  // What a hand has changed is drawn at once; new points wait until the CPU has rested.
+  async draw(now = false) {
+    if (!this.runs || this.drawing || (this.resting && !now)) { this.again = Boolean(this.runs); return; }
     this.drawing = true;
     let began = performance.now();
     const points = this.runs.some((run) => run.curve.length > 0);
@@ -101,7 +106,8 @@ export class Charts {
     }
     // A slow machine draws less often, so that the page's buttons answer at once.
     this.resting = true;
-    setTimeout(() => {
+    clearTimeout(this.waking);
+    this.waking = setTimeout(() => {
       this.resting = false;
       if (this.again) { this.again = false; this.draw(); }
     }, Math.min(MOST_REST_MS, REST * (performance.now() - began)));

@@ -14,7 +14,8 @@ const named = () => field()?.querySelector("input")?.value.trim() ?? "";
 export function mountCorpus() {
   const place = field();
   if (!place || place.querySelector(".lt-corpus")) return;
-  const line = el("p", { class: "lt-hint" }), box = el("div", {});
+  const line = el("p", { class: "lt-hint" }),
+    box = el("div", {});
   place.append(el("div", { class: "lt-corpus" }, line, box));
   corpora.line = line;
   corpora.box = box;
@@ -27,31 +28,74 @@ async function readCorpora() {
     corpora.rows = (await call("GET", "corpora")).corpora;
     const { downloads } = await call("GET", "corpora/downloads");
     corpora.downloads = new Map(downloads.map((one) => [one.name, one]));
-  } catch { /* the header says that the server is away */ }
+  } catch {
+    /* the header says that the server is away */
+  }
 }
 
 export function drawCorpus() {
-  const { line, box } = corpora, name = named();
+  const { line, box } = corpora,
+    name = named();
   if (!line?.isConnected) return;
-  const row = corpora.rows.find((one) => one.name === name), download = corpora.downloads.get(name);
+  const row = corpora.rows.find((one) => one.name === name),
+    download = corpora.downloads.get(name);
   const afar = row ? !row.at_hand : /^(https?:|hf:)/.test(name);
-  if (corpora.shown !== name) { corpora.shown = name; box.replaceChildren(); }
+  if (corpora.shown !== name) {
+    corpora.shown = name;
+    box.replaceChildren();
+  }
   show(line, [name, row, download, afar], () => {
     if (!name) return [];
     if (download?.state === "running") return progress(name, download);
-    const about = row ? `${words.plain(row.about)} ${row.kind === "download" ? (row.at_hand ? `Downloaded, ${words.bytes(row.bytes)}. ` : `A download of about ${words.bytes(row.approx_bytes)}. `) : `About ${words.bytes(row.bytes ?? row.approx_bytes)}, at hand. `}` : afar ? "A download; a run fetches it when it starts. " : "Your own text. ";
-    return [about,
-      afar ? el("button", { type: "button", class: "lt-link", id: "lt-corpus-download", onclick: () => fetchIt(name) }, "Download now") : el("button", { type: "button", class: "lt-link", id: "lt-corpus-preview", onclick: () => preview(name) }, "Preview"),
+    const about = row
+      ? `${words.plain(row.about)} ${sizeWords(row)}. `
+      : afar
+        ? "A download; a run fetches it when it starts. "
+        : "Your own text. ";
+    return [
+      about,
+      afar
+        ? el(
+            "button",
+            { type: "button", class: "lt-link", id: "lt-corpus-download", onclick: () => fetchIt(name) },
+            "Download now",
+          )
+        : el(
+            "button",
+            { type: "button", class: "lt-link", id: "lt-corpus-preview", onclick: () => preview(name) },
+            "Preview",
+          ),
       download?.state === "failed" ? el("span", { class: "lt-problem" }, words.plain(download.error)) : null,
-      download?.state === "cancelled" ? " Given up; what has come is kept." : null];
+      download?.state === "cancelled" ? " Given up; what has come is kept." : null,
+    ];
   });
+}
+
+function sizeWords({ kind, at_hand: here, bytes, approx_bytes: about }) {
+  if (kind !== "download") return `About ${words.bytes(bytes ?? about)}, at hand`;
+  return here ? `Downloaded, ${words.bytes(bytes)}` : `A download of about ${words.bytes(about)}`;
 }
 
 function progress(name, download) {
   const share = download.total ? download.done / download.total : null;
-  const amount = download.unit === "bytes" ? `${words.bytes(download.done)}${download.total ? ` of ${words.bytes(download.total)}` : ""}` : "";
-  return [el("progress", { class: "lt-progress", max: 1, value: share, "aria-label": `download of ${words.plain(name)}` }), `${words.plain(download.phase || "asking for it")} ${amount} `,
-    el("button", { type: "button", class: "lt-link", id: "lt-corpus-cancel", onclick: () => call("POST", "corpora/download/cancel", { name }).catch(() => {}) }, "Give up")];
+  const amount =
+    download.unit === "bytes"
+      ? `${words.bytes(download.done)}${download.total ? ` of ${words.bytes(download.total)}` : ""}`
+      : "";
+  return [
+    el("progress", { class: "lt-progress", max: 1, value: share, "aria-label": `download of ${words.plain(name)}` }),
+    `${words.plain(download.phase || "asking for it")} ${amount} `,
+    el(
+      "button",
+      {
+        type: "button",
+        class: "lt-link",
+        id: "lt-corpus-cancel",
+        onclick: () => call("POST", "corpora/download/cancel", { name }).catch(() => {}),
+      },
+      "Give up",
+    ),
+  ];
 }
 
 async function preview(name) {
@@ -59,9 +103,18 @@ async function preview(name) {
   box.replaceChildren(el("p", { class: "lt-hint" }, "Reading …"));
   try {
     const seen = await call("GET", `corpora/preview?name=${encodeURIComponent(name)}`);
-    const size = [seen.bytes == null ? null : words.bytes(seen.bytes), seen.documents == null ? null : `${words.number(seen.documents)} documents`, tokens(name)].filter(Boolean).join(", ");
-    box.replaceChildren(el("p", { class: "lt-hint" }, `${size ? `${size}. ` : ""}It begins:`), el("pre", { class: "lt-preview", tabindex: 0, "aria-label": "beginning of the corpus" }, words.plain(seen.text)),
-      el("button", { type: "button", class: "lt-link", onclick: () => box.replaceChildren() }, "Close the preview"));
+    const size = [
+      seen.bytes == null ? null : words.bytes(seen.bytes),
+      seen.documents == null ? null : `${words.number(seen.documents)} documents`,
+      tokens(name),
+    ]
+      .filter(Boolean)
+      .join(", ");
+    box.replaceChildren(
+      el("p", { class: "lt-hint" }, `${size ? `${size}. ` : ""}It begins:`),
+      el("pre", { class: "lt-preview", tabindex: 0, "aria-label": "beginning of the corpus" }, words.plain(seen.text)),
+      el("button", { type: "button", class: "lt-link", onclick: () => box.replaceChildren() }, "Close the preview"),
+    );
   } catch (error) {
     box.replaceChildren(el("p", { class: "lt-problem" }, words.plain(error.message)));
   }
@@ -70,10 +123,14 @@ async function preview(name) {
 // How many tokens it has is known once a run here has read it with this tokenizer.
 function tokens(name) {
   const known = corpora.known;
-  return known?.corpus === name && known.tokens ? `${words.number(known.tokens)} tokens to train on with this tokenizer` : null;
+  return known?.corpus === name && known.tokens
+    ? `${words.number(known.tokens)} tokens to train on with this tokenizer`
+    : null;
 }
 
-export function knowTokens(corpus, count) { corpora.known = { corpus, tokens: count }; }
+export function knowTokens(corpus, count) {
+  corpora.known = { corpus, tokens: count };
+}
 
 async function fetchIt(name) {
   try {

@@ -167,10 +167,12 @@ function facts(record, run) {
     fold(`Settings of this run (${Object.keys(record.config ?? {}).length})`, pairs(record.config)),
     fold("Environment and data", pairs({ ...record.environment, ...record.data })),
     fold(`Checkpoints (${(record.checkpoints ?? []).length})`, el("table", { class: "lt-table" }, (record.checkpoints ?? []).map((c) => el("tr", {}, el("td", { class: "lt-number" }, words.number(c.step)), el("td", {}, words.bytes(c.bytes)), el("td", {}, words.plain(c.damaged ?? "whole")))))),
+    el("p", { class: "lt-hint lt-take" }, "Download ", link(run, "download?checkpoints=false", "the run without weights"), (record.checkpoints ?? []).length ? link(run, "download", `with its checkpoints (${words.bytes(record.bytes)})`) : null, link(run, "metrics.csv", "curves as CSV"), link(run, "samples.csv", "samples as CSV")),
     el("p", { class: "lt-hint" }, `Run id ${run.run_id}`),
   ];
 }
 
+const link = (run, what, label) => el("a", { class: "lt-link", href: new URL(`../../api/pretraining/runs/${run.run_id}/${what}`, import.meta.url).href, download: "" }, label);
 const fold = (title, inside) => el("details", { class: "lt-fold" }, el("summary", {}, title), el("div", { class: "lt-table-box" }, inside));
 const text = (value) => (value == null ? words.DASH : typeof value === "object" ? JSON.stringify(value) : String(value));
 const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, words.plain(text(value))))));

@@ -15,7 +15,9 @@ export const shelfError = () => shelf.error;
 export const wasRead = () => shelf.read;
 export const runOf = (runId) => shelf.runs.get(runId);
 
-export function onModels(listener) { shelf.listeners.add(listener); }
+export function onModels(listener) {
+  shelf.listeners.add(listener);
+}
 
 export async function readModels() {
   try {
@@ -46,22 +48,52 @@ export function followRuns(feed) {
 export class ModelPicker {
   constructor(name, onChange = () => {}) {
     this.wanted = null;
-    this.select = el("select", { id: `lt-model-${name}`, "aria-label": "Model", onchange: () => { this.wanted = this.select.value; onChange(); } });
+    this.select = el("select", {
+      id: `lt-model-${name}`,
+      "aria-label": "Model",
+      onchange: () => {
+        this.wanted = this.select.value;
+        onChange();
+      },
+    });
     onModels(() => this.draw());
     this.draw();
   }
 
-  get value() { return this.select.value; }
+  get value() {
+    return this.select.value;
+  }
 
-  choose(id) { this.wanted = id; this.draw(); }
+  choose(id) {
+    this.wanted = id;
+    this.draw();
+  }
 
   draw() {
-    const live = shelf.live, rows = shelf.rows.filter((row) => !row.damaged);
+    const live = shelf.live,
+      rows = shelf.rows.filter((row) => !row.damaged);
     show(this.select, [live?.run_id, live?.name, rows.map((row) => [row.id, row.run_name, row.kinds])], () => {
       const runs = grouped(rows);
-      const groups = runs.map((group) => el("optgroup", { label: words.plain(group[0].run_name || group[0].run_id) },
-        group.map((row) => el("option", { value: row.id }, `step ${words.number(row.step)}${row.kinds.includes("best") ? ", best" : ""}${row.kinds.includes("final") ? ", final" : ""} · ${words.plain(row.run_name || row.run_id)}`))));
-      return [live ? el("option", { value: LIVE }, `the live model of ${words.plain(live.name || live.run_id)}`) : null, ...groups, live || rows.length ? null : el("option", { value: "" }, "no model yet")];
+      const groups = runs.map((group) =>
+        el(
+          "optgroup",
+          { label: words.plain(group[0].run_name || group[0].run_id) },
+          group.map((row) =>
+            el(
+              "option",
+              { value: row.id },
+              [`step ${words.number(row.step)}`, ...row.kinds.filter((kind) => ["best", "final"].includes(kind))].join(
+                ", ",
+              ) + ` · ${words.plain(row.run_name || row.run_id)}`,
+            ),
+          ),
+        ),
+      );
+      return [
+        live ? el("option", { value: LIVE }, `the live model of ${words.plain(live.name || live.run_id)}`) : null,
+        ...groups,
+        live || rows.length ? null : el("option", { value: "" }, "no model yet"),
+      ];
     });
     const there = [...this.select.options].some((option) => option.value === this.wanted);
     this.select.value = there ? this.wanted : (this.select.options[0]?.value ?? "");

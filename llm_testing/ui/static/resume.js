@@ -12,7 +12,14 @@ let options = null;
 
 export async function askResume(runId, place) {
   const close = () => place.replaceChildren();
-  const box = el("div", { class: "lt-question lt-resume", role: "dialog", "aria-label": "Resume this run", onkeydown: (event) => { if (event.key === "Escape") close(); } });
+  const box = el("div", {
+    class: "lt-question lt-resume",
+    role: "dialog",
+    "aria-label": "Resume this run",
+    onkeydown: (event) => {
+      if (event.key === "Escape") close();
+    },
+  });
   place.replaceChildren(box);
   try {
     options ??= (await call("GET", "options")).options;
@@ -24,19 +31,57 @@ export async function askResume(runId, place) {
 }
 
 function draw(box, runId, record, close) {
-  const draft = draftConfig(), config = record.config ?? {};
-  const differing = draft ? options.filter(({ name }) => !NOT_COMPARED.includes(name) && same(draft[name]) !== same(config[name])) : [];
-  const free = differing.filter((option) => option.show.resume === "change"), fixed = differing.filter((option) => option.show.resume !== "change");
+  const draft = draftConfig(),
+    config = record.config ?? {};
+  const differing = draft
+    ? options.filter(({ name }) => !NOT_COMPARED.includes(name) && same(draft[name]) !== same(config[name]))
+    : [];
+  const free = differing.filter((option) => option.show.resume === "change"),
+    fixed = differing.filter((option) => option.show.resume !== "change");
   const taken = new Set();
-  const steps = el("input", { type: "number", min: 1, step: 1, id: "lt-resume-steps", placeholder: String(record.summary?.total_steps ?? config.max_steps ?? ""), oninput: look });
+  const steps = el("input", {
+    type: "number",
+    min: 1,
+    step: 1,
+    id: "lt-resume-steps",
+    placeholder: String(record.summary?.total_steps ?? config.max_steps ?? ""),
+    oninput: look,
+  });
   const said = el("div", { "aria-live": "polite" });
   const go = el("button", { type: "button", class: "lt-button lt-primary", onclick: resume }, "Resume");
-  box.replaceChildren(...[
-    el("strong", {}, `Resume ${words.plain(record.name || runId)}`), said,
-    el("label", { class: "lt-inline" }, "Total steps, if more than planned ", steps),
-    fixed.length ? el("div", {}, el("p", { class: "lt-hint" }, `The form says otherwise for ${fixed.length === 1 ? "an option" : `${fixed.length} options`} that a resumed run keeps. To change them, fork the checkpoint instead.`), table(fixed, config, draft)) : null,
-    free.length ? el("div", {}, el("p", { class: "lt-hint" }, "These differ too and may change; tick what to take over from the form."), table(free, config, draft, (name, on) => { if (on) taken.add(name); else taken.delete(name); look(); })) : null,
-    el("div", { class: "lt-doing" }, go, button("Cancel", close))].filter(Boolean));
+  box.replaceChildren(
+    ...[
+      el("strong", {}, `Resume ${words.plain(record.name || runId)}`),
+      said,
+      el("label", { class: "lt-inline" }, "Total steps, if more than planned ", steps),
+      fixed.length
+        ? el(
+            "div",
+            {},
+            el(
+              "p",
+              { class: "lt-hint" },
+              `The form says otherwise for ${fixed.length === 1 ? "an option" : `${fixed.length} options`} ` +
+                "that a resumed run keeps. To change them, fork the checkpoint instead.",
+            ),
+            table(fixed, config, draft),
+          )
+        : null,
+      free.length
+        ? el(
+            "div",
+            {},
+            el("p", { class: "lt-hint" }, "These differ too and may change; tick what to take over from the form."),
+            table(free, config, draft, (name, on) => {
+              if (on) taken.add(name);
+              else taken.delete(name);
+              look();
+            }),
+          )
+        : null,
+      el("div", { class: "lt-doing" }, go, button("Cancel", close)),
+    ].filter(Boolean),
+  );
   look();
   go.focus();
 
@@ -48,7 +93,11 @@ function draw(box, runId, record, close) {
   async function look() {
     try {
       const { sentences, refused } = await call("POST", "pretraining/resume/preview", { run_id: runId, ...changes() });
-      said.replaceChildren(...(refused ? [el("p", { class: "lt-warning" }, words.plain(refused))] : sentences.map((sentence) => el("p", { class: "lt-hint" }, words.plain(sentence)))));
+      said.replaceChildren(
+        ...(refused
+          ? [el("p", { class: "lt-warning" }, words.plain(refused))]
+          : sentences.map((sentence) => el("p", { class: "lt-hint" }, words.plain(sentence)))),
+      );
       go.disabled = Boolean(refused);
     } catch (error) {
       said.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
@@ -70,13 +119,51 @@ function draw(box, runId, record, close) {
 }
 
 function table(rows, config, draft, onTick) {
-  return el("div", { class: "lt-table-box" }, el("table", { class: "lt-table lt-differs" },
-    el("thead", {}, el("tr", {}, onTick ? el("th", {}, el("span", { class: "lt-unseen" }, "Take over")) : null, ["Option", "This run", "The form"].map((title) => el("th", {}, title)))),
-    el("tbody", {}, rows.map(({ name, show }) => el("tr", {},
-      onTick ? el("td", {}, el("input", { type: "checkbox", "aria-label": `take ${show.title} from the form`, onchange: (event) => onTick(name, event.target.checked) })) : null,
-      el("th", { scope: "row" }, show.title), el("td", {}, text(config[name])), el("td", {}, text(draft[name])))))));
+  return el(
+    "div",
+    { class: "lt-table-box" },
+    el(
+      "table",
+      { class: "lt-table lt-differs" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          onTick ? el("th", {}, el("span", { class: "lt-unseen" }, "Take over")) : null,
+          ["Option", "This run", "The form"].map((title) => el("th", {}, title)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map(({ name, show }) =>
+          el(
+            "tr",
+            {},
+            onTick
+              ? el(
+                  "td",
+                  {},
+                  el("input", {
+                    type: "checkbox",
+                    "aria-label": `take ${show.title} from the form`,
+                    onchange: (event) => onTick(name, event.target.checked),
+                  }),
+                )
+              : null,
+            el("th", { scope: "row" }, show.title),
+            el("td", {}, text(config[name])),
+            el("td", {}, text(draft[name])),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 const button = (label, onclick) => el("button", { type: "button", class: "lt-button", onclick }, label);
 const same = (value) => JSON.stringify(value ?? null);
-const text = (value) => words.plain(value == null ? "automatic" : Array.isArray(value) ? value.join(" | ") : String(value));
+const text = (value) =>
+  words.plain(value == null ? "automatic" : Array.isArray(value) ? value.join(" | ") : String(value));

@@ -9,36 +9,81 @@ import { playWith } from "./playground.js";
 import { onShown } from "./views.js";
 import * as words from "./words.js";
 
-const FILTERS = [["corpus", "Corpus"], ["config_name", "Model"], ["context_length", "Context"]];
-const ORDERS = [["new", "newest first"], ["loss", "lowest validation loss first"], ["size", "largest first"]];
-const EMPTY = "No checkpoints yet. A run saves one when it is paused or stopped, at its best validation, every ten minutes and at its end.";
+const FILTERS = [
+  ["corpus", "Corpus"],
+  ["config_name", "Model"],
+  ["context_length", "Context"],
+];
+const ORDERS = [
+  ["new", "newest first"],
+  ["loss", "lowest validation loss first"],
+  ["size", "largest first"],
+];
+const EMPTY =
+  "No checkpoints yet. A run saves one when it is paused or stopped, at its best validation, every ten minutes " +
+  "and at its end.";
 
 export function mountShelf(element) {
   const box = element.querySelector(".lt-shelf");
   const chosen = { corpus: "", config_name: "", context_length: "", order: "new", ...kept("shelf", {}) };
   const selects = FILTERS.map(([name, title]) => picker(name, title));
-  const order = el("select", { "aria-label": "Order", onchange: () => { chosen.order = order.value; keep("shelf", chosen); draw(); } }, ORDERS.map(([value, title]) => el("option", { value, selected: value === chosen.order }, title)));
-  const sum = el("p", { class: "lt-hint" }), note = el("div", { role: "status" }), list = el("div", { class: "lt-shelf-list" });
-  box.replaceChildren(el("div", { class: "lt-toolbar" }, selects.map(([, select]) => select), order), el("div", { class: "lt-doing" }, sum), note, list);
+  const order = el(
+    "select",
+    {
+      "aria-label": "Order",
+      onchange: () => {
+        chosen.order = order.value;
+        keep("shelf", chosen);
+        draw();
+      },
+    },
+    ORDERS.map(([value, title]) => el("option", { value, selected: value === chosen.order }, title)),
+  );
+  const sum = el("p", { class: "lt-hint" }),
+    note = el("div", { role: "status" }),
+    list = el("div", { class: "lt-shelf-list" });
+  box.replaceChildren(
+    el(
+      "div",
+      { class: "lt-toolbar" },
+      selects.map(([, select]) => select),
+      order,
+    ),
+    el("div", { class: "lt-doing" }, sum),
+    note,
+    list,
+  );
   onModels(draw);
   onShown("shelf", readModels);
   draw();
 
   function picker(name, title) {
-    const select = el("select", { "aria-label": title, onchange: () => { chosen[name] = select.value; keep("shelf", chosen); draw(); } });
+    const select = el("select", {
+      "aria-label": title,
+      onchange: () => {
+        chosen[name] = select.value;
+        keep("shelf", chosen);
+        draw();
+      },
+    });
     return [name, select, title];
   }
 
   function offered() {
     for (const [name, select, title] of selects) {
       const values = [...new Set(checkpoints().map((row) => String(row[name] ?? "")))].filter(Boolean).sort();
-      show(select, values, () => [el("option", { value: "" }, `${title}: all`), ...values.map((value) => el("option", { value }, words.plain(value)))]);
+      show(select, values, () => [
+        el("option", { value: "" }, `${title}: all`),
+        ...values.map((value) => el("option", { value }, words.plain(value))),
+      ]);
       select.value = values.includes(chosen[name]) ? chosen[name] : "";
     }
   }
 
   function shown() {
-    return checkpoints().filter((row) => selects.every(([name, select]) => !select.value || String(row[name] ?? "") === select.value));
+    return checkpoints().filter((row) =>
+      selects.every(([name, select]) => !select.value || String(row[name] ?? "") === select.value),
+    );
   }
 
   function draw() {
@@ -46,60 +91,193 @@ export function mountShelf(element) {
     const rows = shown();
     show(list, [rows, chosen.order, shelfError(), wasRead(), rows.map((row) => runOf(row.run_id)?.state)], () => {
       if (shelfError()) return el("p", { class: "lt-warning" }, words.plain(shelfError()));
-      if (!rows.length) return el("p", { class: "lt-empty-small" }, checkpoints().length ? "No checkpoint fits these filters." : wasRead() ? EMPTY : "Reading the checkpoints …");
+      if (!rows.length)
+        return el(
+          "p",
+          { class: "lt-empty-small" },
+          checkpoints().length ? "No checkpoint fits these filters." : wasRead() ? EMPTY : "Reading …",
+        );
       return ordered(grouped(rows), chosen.order).map(card);
     });
     const spare = rows.filter((row) => !row.needed && !row.damaged);
-    show(sum, [rows.length, spare.map((row) => row.id)], () => rows.length ? [
-      `${words.number(rows.length)} ${rows.length === 1 ? "checkpoint" : "checkpoints"}, ${words.bytes(total(rows))}. `,
-      spare.length ? el("button", { type: "button", class: "lt-link", onclick: () => askDelete(spare, sum) }, `Delete ${spare.length} that ${spare.length === 1 ? "is" : "are"} neither best nor newest (${words.bytes(total(spare))})`) : null,
-    ] : []);
+    show(sum, [rows.length, spare.map((row) => row.id)], () =>
+      rows.length
+        ? [
+            `${rows.length} ${rows.length === 1 ? "checkpoint" : "checkpoints"}, ${words.bytes(total(rows))}. `,
+            spare.length
+              ? el(
+                  "button",
+                  { type: "button", class: "lt-link", onclick: () => askDelete(spare, sum) },
+                  `Delete the ${spare.length} that nothing needs (${words.bytes(total(spare))})`,
+                )
+              : null,
+          ]
+        : [],
+    );
   }
 
   function card(rows) {
-    const [first] = rows, run = runOf(first.run_id), about = el("div", {});
-    const facts = [first.corpus, first.config_name, first.context_length && `context ${words.number(first.context_length)}`, first.precision, first.attention_impl && `${first.attention_impl} attention`, first.optimizer];
-    const body = el("table", { class: "lt-table" },
-      el("thead", {}, el("tr", {}, ["Step", "Validation", "Training", "Tokens", "Size", "Saved", ""].map((title, i) => el("th", { class: i && i < 5 ? "lt-number" : "" }, title || el("span", { class: "lt-unseen" }, "Actions"))))),
-      el("tbody", {}, rows.map((row) => line(row, about))));
-    return el("section", { class: "lt-card", "data-run": first.run_id },
-      el("div", { class: "lt-card-head" }, el("span", { class: "lt-name", title: words.plain(first.run_name) }, run ? dot(run.colour) : null, words.plain(first.run_name || first.run_id)), run ? stateChip(run.state) : null,
-        el("span", { class: "lt-hint" }, words.plain(facts.filter(Boolean).join(" · "))), el("span", { class: "lt-spring" }),
-        action("Resume", `Go on with this run from step ${words.number(newest(rows).step)}`, () => askResume(first.run_id, about), resumable(run))),
-      about, el("div", { class: "lt-table-box" }, body));
+    const [first] = rows,
+      run = runOf(first.run_id),
+      about = el("div", {});
+    const facts = [
+      first.corpus,
+      first.config_name,
+      first.context_length && `context ${words.number(first.context_length)}`,
+      first.precision,
+      first.attention_impl && `${first.attention_impl} attention`,
+      first.optimizer,
+    ];
+    const body = el(
+      "table",
+      { class: "lt-table" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ["Step", "Validation", "Training", "Tokens", "Size", "Saved", ""].map((title, i) =>
+            el("th", { class: i && i < 5 ? "lt-number" : "" }, title || el("span", { class: "lt-unseen" }, "Actions")),
+          ),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map((row) => line(row, about)),
+      ),
+    );
+    return el(
+      "section",
+      { class: "lt-card", "data-run": first.run_id },
+      el(
+        "div",
+        { class: "lt-card-head" },
+        el(
+          "span",
+          { class: "lt-name", title: words.plain(first.run_name) },
+          run ? dot(run.colour) : null,
+          words.plain(first.run_name || first.run_id),
+        ),
+        run ? stateChip(run.state) : null,
+        el("span", { class: "lt-hint" }, words.plain(facts.filter(Boolean).join(" · "))),
+        el("span", { class: "lt-spring" }),
+        action(
+          "Resume",
+          `Go on with this run from step ${words.number(newest(rows).step)}`,
+          () => askResume(first.run_id, about),
+          resumable(run),
+        ),
+      ),
+      about,
+      el("div", { class: "lt-table-box" }, body),
+    );
   }
 
   function line(row, about) {
-    const kinds = [row.kinds.includes("best") && "best", row.kinds.includes("final") && "final", row.needed?.includes("newest") && "newest"].filter(Boolean);
-    if (row.damaged) return el("tr", { class: "lt-damaged" }, el("td", {}, words.number(row.step)), el("td", { colspan: 5 }, `damaged: ${words.plain(row.damaged)}`), el("td", {}, remove(row, about)));
-    return el("tr", { "data-checkpoint": row.id },
-      el("td", {}, el("b", {}, words.number(row.step)), kinds.map((kind) => el("span", { class: "lt-kind" }, kind))),
-      number("validation", words.loss(row.val_loss)), number("training", words.loss(row.train_loss)), number("tokens", words.short(row.tokens_seen)), number("", words.bytes(row.bytes)), el("td", {}, words.day(row.timestamp)),
-      el("td", { class: "lt-row-actions" }, action("Generate", "Write a text with it in the Playground", () => playWith(row.id)), action("Attention", "See what it looks at", () => attendTo(row.id)),
-        action("Fork", "Fill the form with a new run that starts from here", () => fork(row.id)), remove(row, about)));
+    const kinds = [
+      row.kinds.includes("best") && "best",
+      row.kinds.includes("final") && "final",
+      row.needed?.includes("newest") && "newest",
+    ].filter(Boolean);
+    if (row.damaged)
+      return el(
+        "tr",
+        { class: "lt-damaged" },
+        el("td", {}, words.number(row.step)),
+        el("td", { colspan: 5 }, `damaged: ${words.plain(row.damaged)}`),
+        el("td", {}, remove(row, about)),
+      );
+    return el(
+      "tr",
+      { "data-checkpoint": row.id },
+      el(
+        "td",
+        {},
+        el("b", {}, words.number(row.step)),
+        kinds.map((kind) => el("span", { class: "lt-kind" }, kind)),
+      ),
+      number("validation", words.loss(row.val_loss)),
+      number("training", words.loss(row.train_loss)),
+      number("tokens", words.short(row.tokens_seen)),
+      number("", words.bytes(row.bytes)),
+      el("td", {}, words.day(row.timestamp)),
+      el(
+        "td",
+        { class: "lt-row-actions" },
+        action("Generate", "Write a text with it in the Playground", () => playWith(row.id)),
+        action("Attention", "See what it looks at", () => attendTo(row.id)),
+        action("Fork", "Fill the form with a new run that starts from here", () => fork(row.id)),
+        remove(row, about),
+      ),
+    );
   }
 
   function remove(row, about) {
-    return action("Delete", row.needed ? `Kept: ${row.needed}` : `Delete it (${words.bytes(row.bytes)})`, () => askDelete([row], about), !row.needed);
+    return action(
+      "Delete",
+      row.needed ? `Kept: ${row.needed}` : `Delete it (${words.bytes(row.bytes)})`,
+      () => askDelete([row], about),
+      !row.needed,
+    );
   }
 
   function askDelete(rows, place) {
-    const what = rows.length === 1 ? `step ${words.number(rows[0].step)} of ${words.plain(rows[0].run_name)}` : `${rows.length} checkpoints`;
-    const close = () => { question.remove(); };
-    const question = el("div", { class: "lt-question", role: "alertdialog", "aria-label": "Delete?", onkeydown: (event) => { if (event.key === "Escape") close(); } },
+    const what =
+      rows.length === 1
+        ? `step ${words.number(rows[0].step)} of ${words.plain(rows[0].run_name)}`
+        : `${rows.length} checkpoints`;
+    const close = () => {
+      question.remove();
+    };
+    const question = el(
+      "div",
+      {
+        class: "lt-question",
+        role: "alertdialog",
+        "aria-label": "Delete?",
+        onkeydown: (event) => {
+          if (event.key === "Escape") close();
+        },
+      },
       el("span", {}, `Delete ${what}, ${words.bytes(total(rows))}? This cannot be undone.`),
-      el("button", { type: "button", class: "lt-button lt-danger", onclick: async () => { close(); await removeAll(rows); } }, "Delete"),
-      el("button", { type: "button", class: "lt-button", onclick: close }, "Keep"));
+      el(
+        "button",
+        {
+          type: "button",
+          class: "lt-button lt-danger",
+          onclick: async () => {
+            close();
+            await removeAll(rows);
+          },
+        },
+        "Delete",
+      ),
+      el("button", { type: "button", class: "lt-button", onclick: close }, "Keep"),
+    );
     (place === sum ? note : place).replaceChildren(question);
     question.querySelector("button").focus();
   }
 
   async function removeAll(rows) {
-    let gone = 0, trouble = null;
+    let gone = 0,
+      trouble = null;
     for (const row of rows) {
-      try { await call("DELETE", `pretraining/checkpoints/${row.id}`); gone += row.bytes; } catch (error) { trouble = error.message; }
+      try {
+        await call("DELETE", `pretraining/checkpoints/${row.id}`);
+        gone += row.bytes;
+      } catch (error) {
+        trouble = error.message;
+      }
     }
-    note.replaceChildren(el("p", { class: trouble ? "lt-warning" : "lt-hint" }, trouble ? words.plain(trouble) : `Deleted; ${words.bytes(gone)} are free again.`));
+    note.replaceChildren(
+      el(
+        "p",
+        { class: trouble ? "lt-warning" : "lt-hint" },
+        trouble ? words.plain(trouble) : `Deleted; ${words.bytes(gone)} are free again.`,
+      ),
+    );
     await readModels();
   }
 }
@@ -118,7 +296,8 @@ export function fork(id) {
 const number = (title, value) => el("td", { class: "lt-number", "data-title": title }, value);
 const total = (rows) => rows.reduce((sum, row) => sum + row.bytes, 0);
 const newest = (rows) => rows.reduce((a, b) => (b.step > a.step && !b.damaged ? b : a));
-const resumable = (run) => Boolean(run) && !["queued", "starting", "running", "pausing", "paused", "stopping"].includes(run.state);
+const resumable = (run) =>
+  Boolean(run) && !["queued", "starting", "running", "pausing", "paused", "stopping"].includes(run.state);
 
 function grouped(rows) {
   const found = new Map();

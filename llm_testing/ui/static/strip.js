@@ -7,6 +7,9 @@ const TITLE = "LLM-Testing";
 
 export function mountStrip(element, feed) {
   const strip = element.querySelector(".lt-strip");
+  // Said by screen readers when the state changes, and at no other time.
+  const said = el("span", { class: "lt-unseen", role: "status" });
+  strip.after(said);
   let last = null;
   feed.listen(() => {
     const run = feed.status?.run ?? null;
@@ -17,6 +20,7 @@ export function mountStrip(element, feed) {
     if (!ACTIVE.includes(run?.state)) root.dataset.ltAsk = "";
     show(strip, [run, feed.status?.queued], () => (run ? line(run, feed.status) : firstWords()));
     document.title = title(run);
+    if (run && last && (run.state !== last.state || run.run_id !== last.run_id)) said.textContent = `${words.plain(run.name || run.run_id)}: ${run.state === "completed" ? "done" : run.state}`;
     tellEnd(last, run);
     last = run;
   });

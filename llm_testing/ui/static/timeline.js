@@ -4,22 +4,43 @@ import { call } from "./call.js";
 import { ACTIVE, el, keep, kept, show } from "./dom.js";
 import * as words from "./words.js";
 
-const EMPTY = "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.";
+const EMPTY =
+  "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.";
 
 export class Timeline {
   constructor(box) {
     this.at = null; // null follows the newest
     this.differ = kept("differences", false);
     this.texts = el("div", {});
-    this.ask = el("form", { class: "lt-doing lt-sample-now", hidden: true, onsubmit: (event) => { event.preventDefault(); this.sampleNow(); } },
-      this.prompt = el("input", { type: "text", maxlength: 2000, "aria-label": "Beginning of a text for the live model", placeholder: "A beginning of your own", class: "lt-input" }),
-      el("button", { type: "submit", class: "lt-button" }, "Sample now"));
+    this.ask = el(
+      "form",
+      {
+        class: "lt-doing lt-sample-now",
+        hidden: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.sampleNow();
+        },
+      },
+      (this.prompt = el("input", {
+        type: "text",
+        maxlength: 2000,
+        "aria-label": "Beginning of a text for the live model",
+        placeholder: "A beginning of your own",
+        class: "lt-input",
+      })),
+      el("button", { type: "submit", class: "lt-button" }, "Sample now"),
+    );
     this.said = el("p", { class: "lt-hint", role: "status" });
     box.replaceChildren(this.texts, this.ask, this.said);
   }
 
   show(samples, run) {
-    if (this.runId !== run?.run_id) { this.runId = run?.run_id; this.at = null; this.said.textContent = ""; }
+    if (this.runId !== run?.run_id) {
+      this.runId = run?.run_id;
+      this.at = null;
+      this.said.textContent = "";
+    }
     this.samples = samples;
     this.ask.hidden = !(run && ACTIVE.includes(run.state) && run.state !== "starting" && run.phase !== undefined);
     this.draw();
@@ -34,32 +55,89 @@ export class Timeline {
     this.draw();
   }
 
-  steps() { return [...new Set(this.samples.map((sample) => sample.step))]; }
+  steps() {
+    return [...new Set(this.samples.map((sample) => sample.step))];
+  }
 
   draw() {
     const steps = this.steps();
     const at = Math.min(this.at ?? steps.length - 1, steps.length - 1);
     show(this.texts, [steps, at, this.samples.length, this.differ], () => {
       if (!steps.length) return el("p", { class: "lt-empty-small" }, EMPTY);
-      const move = (to) => { this.at = to >= steps.length - 1 ? null : Math.max(0, to); const kind = document.activeElement?.dataset.move; this.draw(); this.texts.querySelector(`[data-move="${kind}"]`)?.focus(); };
-      const pick = el("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "data-move": "slide", "aria-label": "Step of the samples", "aria-valuetext": `step ${steps[at]}`, oninput: (event) => move(Number(event.target.value)) });
+      const move = (to) => {
+        this.at = to >= steps.length - 1 ? null : Math.max(0, to);
+        const kind = document.activeElement?.dataset.move;
+        this.draw();
+        this.texts.querySelector(`[data-move="${kind}"]`)?.focus();
+      };
+      const pick = el("input", {
+        type: "range",
+        min: 0,
+        max: steps.length - 1,
+        step: 1,
+        "data-move": "slide",
+        "aria-label": "Step of the samples",
+        "aria-valuetext": `step ${steps[at]}`,
+        oninput: (event) => move(Number(event.target.value)),
+      });
       pick.value = at;
-      const differ = el("input", { type: "checkbox", "data-move": "differ", onchange: () => { this.differ = differ.checked; keep("differences", this.differ); this.draw(); this.texts.querySelector("[data-move=differ]")?.focus(); } });
+      const differ = el("input", {
+        type: "checkbox",
+        "data-move": "differ",
+        onchange: () => {
+          this.differ = differ.checked;
+          keep("differences", this.differ);
+          this.draw();
+          this.texts.querySelector("[data-move=differ]")?.focus();
+        },
+      });
       differ.checked = this.differ;
-      const arrow = (name, sign, label, to, on) => el("button", { type: "button", class: "lt-link", "data-move": name, "aria-label": label, disabled: !on, onclick: () => move(to) }, sign);
+      const arrow = (name, sign, label, to, on) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "lt-link",
+            "data-move": name,
+            "aria-label": label,
+            disabled: !on,
+            onclick: () => move(to),
+          },
+          sign,
+        );
       return [
-        el("div", { class: "lt-scrub" }, steps.length > 1 ? [arrow("back", "◀", "earlier samples", at - 1, at > 0), pick, arrow("on", "▶", "later samples", at + 1, at < steps.length - 1)] : null,
-          el("b", {}, `step ${words.number(steps[at])}`), this.at == null && steps.length > 1 ? " newest" : "",
-          steps.length > 1 ? el("label", {}, differ, " mark what changed") : null),
-        ...this.samples.filter((sample) => sample.step === steps[at]).map((sample, i) => this.text(sample, i, steps[at - 1])),
+        el(
+          "div",
+          { class: "lt-scrub" },
+          steps.length > 1
+            ? [
+                arrow("back", "◀", "earlier samples", at - 1, at > 0),
+                pick,
+                arrow("on", "▶", "later samples", at + 1, at < steps.length - 1),
+              ]
+            : null,
+          el("b", {}, `step ${words.number(steps[at])}`),
+          this.at == null && steps.length > 1 ? " newest" : "",
+          steps.length > 1 ? el("label", {}, differ, " mark what changed") : null,
+        ),
+        ...this.samples
+          .filter((sample) => sample.step === steps[at])
+          .map((sample, i) => this.text(sample, i, steps[at - 1])),
       ];
     });
   }
 
   text(sample, number, stepBefore) {
     const rest = continued(sample);
-    const before = this.differ && stepBefore != null ? this.samples.filter((other) => other.step === stepBefore && other.prompt === sample.prompt).at(-1) : null;
-    const body = before ? changes(continued(before), rest).map(([kind, piece]) => (kind === "same" ? words.plain(piece) : el(kind === "new" ? "ins" : "del", {}, words.plain(piece)))) : words.plain(rest);
+    const before =
+      this.differ && stepBefore != null
+        ? this.samples.filter((other) => other.step === stepBefore && other.prompt === sample.prompt).at(-1)
+        : null;
+    const body = before
+      ? changes(continued(before), rest).map(([kind, piece]) =>
+          kind === "same" ? words.plain(piece) : el(kind === "new" ? "ins" : "del", {}, words.plain(piece)),
+        )
+      : words.plain(rest);
     return el("blockquote", {}, el("b", {}, words.plain(sample.prompt)), body);
   }
 
@@ -75,21 +153,32 @@ export class Timeline {
   }
 }
 
-const continued = (sample) => (sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text);
+const continued = (sample) =>
+  sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text;
 
 // Word by word: what the newer text has, lacks and shares, by their longest common subsequence.
 export function changes(before, after) {
-  const a = pieces(before), b = pieces(after);
+  const a = pieces(before),
+    b = pieces(after);
   const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--) {
-    for (let j = b.length - 1; j >= 0; j--) length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
+    for (let j = b.length - 1; j >= 0; j--)
+      length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
   }
   const found = [];
-  const add = (kind, piece) => { const last = found.at(-1); if (last?.[0] === kind) last[1] += piece; else found.push([kind, piece]); };
-  let i = 0, j = 0;
+  const add = (kind, piece) => {
+    const last = found.at(-1);
+    if (last?.[0] === kind) last[1] += piece;
+    else found.push([kind, piece]);
+  };
+  let i = 0,
+    j = 0;
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { add("same", b[j]); i++; j++; }
-    else if (i < a.length && (j === b.length || length[i + 1][j] >= length[i][j + 1])) add("gone", a[i++]);
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      add("same", b[j]);
+      i++;
+      j++;
+    } else if (i < a.length && (j === b.length || length[i + 1][j] >= length[i][j + 1])) add("gone", a[i++]);
     else add("new", b[j++]);
   }
   return found;

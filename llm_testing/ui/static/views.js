@@ -2,13 +2,35 @@
 
 import { el, keep, kept } from "./dom.js";
 
-const VIEWS = [["live", "Live"], ["playground", "Playground"], ["attention", "Attention"], ["shelf", "Checkpoints"]];
+const VIEWS = [
+  ["live", "Live"],
+  ["playground", "Playground"],
+  ["attention", "Attention"],
+  ["shelf", "Checkpoints"],
+];
 
 export function mountViews(element) {
   const box = element.querySelector(".lt-views");
   const tabs = VIEWS.map(([name, title]) =>
-    el("button", { type: "button", role: "tab", id: `lt-tab-${name}`, "aria-controls": `lt-${name}`, onclick: () => showView(name) }, title));
-  box.replaceChildren(el("div", { class: "lt-tabs", role: "tablist", "aria-label": "Views", onkeydown: (event) => moved(event, tabs) }, tabs));
+    el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `lt-tab-${name}`,
+        "aria-controls": `lt-${name}`,
+        onclick: () => showView(name),
+      },
+      title,
+    ),
+  );
+  box.replaceChildren(
+    el(
+      "div",
+      { class: "lt-tabs", role: "tablist", "aria-label": "Views", onkeydown: (event) => moved(event, tabs) },
+      tabs,
+    ),
+  );
   const wanted = kept("view-shown", "live");
   showView(VIEWS.some(([name]) => name === wanted) ? wanted : "live");
 }
@@ -31,7 +53,9 @@ export const isShown = (name) => document.documentElement.dataset.ltView === nam
 
 // Calls back each time the view comes into sight.
 export function onShown(name, listener) {
-  document.addEventListener("lt-view", (event) => { if (event.detail === name) listener(); });
+  document.addEventListener("lt-view", (event) => {
+    if (event.detail === name) listener();
+  });
   if (isShown(name)) listener();
 }
 
