@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from llm_testing.errors import BadRunId, DamagedRun, DataError, UserError
+from llm_testing.errors import BadRunId, DamagedRun, DataError, NotFound, UserError
 from llm_testing.hub.disk import require_free
 from llm_testing.service.downloads import BLOCK_BYTES, zip_of
 from llm_testing.store import files
 from llm_testing.store.ids import check_run_id
-from llm_testing.store.run_folder import RECORD
+from llm_testing.store.run_folder import RECORD, RunFolder
 from llm_testing.store.runs import RunStore
 
 MOST_ENTRIES = 200_000
@@ -46,8 +46,13 @@ class Archive:
 
     def zipped(self, with_checkpoints: bool = True) -> Iterator[bytes]:
         """Every whole run as one zip, in pieces."""
-        folders = [self._store.open(row.run_id) for row in self._store.rows() if row.damaged is None]
-        return zip_of(folders, with_checkpoints)
+        return zip_of(self._folders(), with_checkpoints)
+
+    def _folders(self) -> Iterator[RunFolder]:
+        for row in self._store.rows():
+            with suppress(NotFound):  # deleted meanwhile
+                if row.damaged is None:
+                    yield self._store.open(row.run_id)
 
     def receive(self) -> "Upload":
         """A zip that is on its way; used as a context manager."""

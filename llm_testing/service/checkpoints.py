@@ -1,6 +1,7 @@
 """The checkpoints of all runs: listed, found by every form of id, and deleted where nobody needs them."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -84,7 +85,8 @@ def checkpoint_rows(
             continue
         config = run.record["config"]
         if config_name in (None, config.get("config_name")) and corpus in (None, config.get("corpus")):
-            rows += _rows_of(store, run.run_id, run.record, forked.get(run.run_id, set()))
+            with suppress(NotFound):  # deleted meanwhile
+                rows += _rows_of(store, run.run_id, run.record, forked.get(run.run_id, set()))
     return rows
 
 

@@ -1,7 +1,9 @@
 """The list of runs with what each was made of and what it reached."""
 
+from contextlib import suppress
 from typing import Any
 
+from llm_testing.errors import NotFound
 from llm_testing.service.records import result
 from llm_testing.store.runs import RunStore
 
@@ -10,7 +12,11 @@ _OF_THE_RECORD = ("name", "kind", "tags", "created_at", "updated_at", "started_a
 
 def listing(store: RunStore, limit: int) -> list[dict[str, Any]]:
     """The newest runs, the newest first; a damaged one gives its reason and hides no other."""
-    return [_row(store, row.run_id, row.record, row.damaged) for row in store.rows()[:limit]]
+    found = []
+    for row in store.rows()[:limit]:
+        with suppress(NotFound):  # deleted meanwhile
+            found.append(_row(store, row.run_id, row.record, row.damaged))
+    return found
 
 
 def _row(store: RunStore, run_id: str, record: dict | None, damaged: str | None) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The record of a run: made at the start, summed up at each save, read for lists, results and comparisons."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
+from llm_testing.errors import NotFound
 from llm_testing.jobs.owner import effective_state
 from llm_testing.service.views import Live, RunSummary
 from llm_testing.store.run_folder import RunFolder
@@ -68,6 +70,15 @@ def summary_of(live: Live) -> dict[str, Any]:
 def state_of(record: dict) -> str:
     """The state a record really is in: one whose process died is interrupted."""
     return str(effective_state(record))
+
+
+def summary_rows(store: RunStore) -> list[RunSummary]:
+    """Every run of a list, the newest first; one that is deleted meanwhile is left out."""
+    found = []
+    for row in store.rows():
+        with suppress(NotFound):
+            found.append(summary_row(store, row))
+    return found
 
 
 def summary_row(store: RunStore, row: RunRow) -> RunSummary:

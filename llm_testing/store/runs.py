@@ -213,7 +213,8 @@ def _rows_in(root: Path) -> list[RunRow]:
                 row = _row(path)
             except OSError as error:
                 row = RunRow(path.name, None, f"{path} cannot be read: {error}.")
-            if row is not None:
+            # What cannot be read as it has just been moved away is not damaged.
+            if row is not None and (row.damaged is None or os.path.lexists(path)):
                 rows.append(row)
     return rows
 

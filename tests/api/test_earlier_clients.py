@@ -11,33 +11,12 @@ from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data import corpora
 from llm_testing.data.gpt2 import FILE_NAME_RANKS
-from llm_testing.hub.datasets import Rows
 from tests.api.served import AT, served
 from tests.api.test_rest import STATUS
 from tests.data.conftest import shared_file
-from tests.hub.stand_in import FileServer, running
 from tests.service.parts import until
 
 BODIES = json.loads((Path(__file__).parent / "earlier_clients.json").read_text(encoding="utf-8"))["pretraining_start"]
-BOOK = "The morning was bright, and nobody in the house had slept. " * 80
-
-
-@pytest.fixture
-def stand_ins(monkeypatch):
-    """Every corpus that is a download comes from this machine."""
-
-    def fetch(repo, config, split, column, to, report, check, first=None):
-        to.write_text(json.dumps({"text": BOOK}) + "\n", encoding="utf-8")
-        return Rows(f"hf:{repo}", "0" * 64, to.stat().st_size, 1)
-
-    monkeypatch.setattr("llm_testing.data.sources.fetch_text_dataset", fetch)
-    with running(FileServer({"/book.txt": BOOK.encode()})) as server:
-        here = [
-            replace(row, address=f"{server.url}/book.txt", sha256=None) if row.address.startswith("http") else row
-            for row in corpora.CORPORA
-        ]
-        monkeypatch.setattr(corpora, "CORPORA", tuple(here))
-        yield
 
 
 @pytest.fixture
