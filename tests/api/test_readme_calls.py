@@ -1,0 +1,62 @@
+"""The README's examples for scripts do what they say: each is taken from it and run against the launched app."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from llm_testing.service.lab import Lab
+from llm_testing.service.places import Place
+from tests.api.whole_app import WholeApp, door_of, opened
+from tests.cli.conftest import ROOT
+from tests.service.parts import until
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+THERE = "http://127.0.0.1:7860"
+# Gradio reads its own statistics with words that pandas gives up: https://github.com/gradio-app/gradio/pull/13000
+pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
+
+
+def block(name: str) -> str:
+    (found,) = re.findall(rf"<!-- {name}:begin -->\n```\w*\n(.*?)```\n<!-- {name}:end -->", README, re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def app(lab: Lab) -> Iterator[WholeApp]:
+    with opened(lab, door_of(Place.LOCAL)) as app:
+        yield app
+
+
+def test_the_rest_examples_run_one_after_another(app, lab):
+    asked = {}
+    with app.client() as client:
+        for line in block("rest").splitlines():
+            words = shlex.split(line)
+            assert words[:2] == ["curl", "-s"] and " ".join(words).count(THERE) == 1, line
+            (address,) = [word for word in words if word.startswith(THERE)]
+            body = words[words.index("-d") + 1] if "-d" in words else None
+            headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}
+            method = words[words.index("-X") + 1] if "-X" in words else "GET"
+            reply = client.request(method, address.removeprefix(THERE), content=body, headers=headers)
+            assert reply.status_code == 200, f"{line} answered {reply.status_code}: {reply.text}"
+            asked[address.removeprefix(f"{THERE}/api/").partition("?")[0]] = reply.json()
+            if address.endswith("/start"):
+                until(lambda: lab.live() is None)
+    assert asked["pretraining/start"]["config"]["corpus"] == "tiny" and len(asked["pretraining/runs"]) == 1
+    assert asked["pretraining/status"]["state"] == "completed" and asked["pretraining/status"]["current_step"] == 20
+    assert asked["pretraining/generate"]["text"].startswith("The") and asked["pretraining/checkpoints"]
+    assert len(asked["pretraining/analyze/attention"]["attention_weights"]) == len("The ")
+    json.dumps(asked)
+
+
+def test_the_clients_example_runs(app, lab, capsys):
+    code = block("client").replace(THERE, app.url)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    until(lambda: lab.live() is None)
+    names["client"].close()
+    assert names["run"]["run_id"] in capsys.readouterr().out
+    assert lab.result(names["run"]["run_id"])["step"] == 20
