@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import multiprocessing
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -72,23 +73,34 @@ def compare(values: dict, folder: Path, cache: Path, num_kills: int, rng: random
     work(folder / "alone", cache, values, None).join()
     whole_s = time.monotonic() - began
     kills = resumes = 0
+    # A kill that comes too late, or before there is a run, proves nothing: then it is tried once more.
+    while kills < num_kills or not resumes:
+        kills, resumes, status = killed_and_resumed(values, folder / "killed", cache, num_kills, whole_s, rng)
+        if status > 0:
+            return {"kills": kills, "resumes": resumes, "difference": f"exit status {status}"}
+    alone, killed = outcome(folder / "alone", cache), outcome(folder / "killed", cache)
+    difference = next((name for name in alone if alone[name] != killed[name]), None)
+    return {"kills": kills, "resumes": resumes, "difference": difference}
+
+
+def killed_and_resumed(
+    values: dict, folder: Path, cache: Path, num_kills: int, whole_s: float, rng: random.Random
+) -> tuple[int, int, int]:
+    """Kills, resumes and the last exit status of a run that is killed at random moments and resumed until it ends."""
+    shutil.rmtree(folder, ignore_errors=True)
+    kills = resumes = 0
     run_id = None
     while True:
-        process = work(folder / "killed", cache, values, run_id)
+        process = work(folder, cache, values, run_id)
         resumes += run_id is not None
         process.join(rng.uniform(0, whole_s) if kills < num_kills else None)
         if process.is_alive():
             process.kill()
             kills += 1
         process.join()
-        run_id = only_run(folder / "killed")
-        if process.exitcode == 0:
-            break
-        if process.exitcode > 0:
-            return {"kills": kills, "resumes": resumes, "difference": f"exit status {process.exitcode}"}
-    alone, killed = outcome(folder / "alone", cache), outcome(folder / "killed", cache)
-    difference = next((name for name in alone if alone[name] != killed[name]), None)
-    return {"kills": kills, "resumes": resumes, "difference": difference}
+        if process.exitcode >= 0:
+            return kills, resumes, process.exitcode
+        run_id = only_run(folder)
 
 
 def work(runs_dir: Path, cache: Path, values: dict, run_id: str | None) -> multiprocessing.Process:
