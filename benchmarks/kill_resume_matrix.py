@@ -47,7 +47,11 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=1, help="kills that each run must survive")
     options.add_argument("--seed", type=int, default=0, help="of the moments")
     args = options.parse_args()
-    # torch is imported once, before the processes that are killed are forked; nothing is computed here.
+    # Imported once, before the processes that are killed are forked: each would spend five seconds on them. Nothing is
+    # computed here.
+    import bitsandbytes  # noqa: F401
+    import torch._dynamo  # noqa: F401
+
     import llm_testing.service.lab  # noqa: F401
 
     rng, wrong, kills, rewound = random.Random(args.seed), [], 0, 0
