@@ -15,6 +15,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 import hashlib
 import itertools
+import json
 import multiprocessing
 import random
 import shutil
@@ -105,6 +106,8 @@ def killed_and_resumed(
         if process.exitcode >= 0:
             return kills, resumes, process.exitcode
         run_id = only_run(folder)
+        if run_id and json.loads((folder / run_id / "run.json").read_bytes())["state"] == "completed":
+            return kills, resumes, 0  # it had done everything when the kill came
 
 
 def work(runs_dir: Path, cache: Path, values: dict, run_id: str | None) -> multiprocessing.Process:
