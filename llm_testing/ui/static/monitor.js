@@ -135,6 +135,7 @@ function full(now, past) {
         i ? null : past.map((look) => look.vram),
       ],
     ]),
+    ["SDPA kernels", now.sdpa_kernels.map((name) => words.plain(name.replaceAll("_", " "))).join(", ") || words.DASH],
     ["torch", words.plain(now.torch_version)],
   ];
   return el(
