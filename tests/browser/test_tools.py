@@ -76,6 +76,8 @@ def test_a_wrong_number_is_told_in_words_and_nothing_is_lost(open_page):
 
 def test_attention_shows_heads_tokens_and_the_map_of_a_checkpoint(open_page):
     page = open_page()
+    start_by_call(page, "looked into")
+    stop(page)
     view(page, "attention")
     page.wait_for_selector(".lt-token")
     page.fill("#lt-attention-text", "<i>abc</i>")
@@ -127,6 +129,7 @@ def test_checkpoints_are_filtered_forked_resumed_generated_from_and_deleted(open
 
     card.locator("button:has-text('Resume')").click()
     page.wait_for_selector(".lt-resume .lt-differs")
+    page.wait_for_selector(".lt-resume .lt-hint:has-text('Goes on at step')")
     asked = page.text_content(".lt-resume")
     assert "Batch size" in asked and "Goes on at step" in asked and "fork the checkpoint instead" in asked
     page.fill("#lt-resume-steps", "1")

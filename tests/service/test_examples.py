@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_testing.api.live import LiveRoutes
 from llm_testing.service.lab import Lab
 from llm_testing.service.records import EXAMPLE
 
@@ -51,3 +52,9 @@ def test_they_foretell_nothing_for_this_machine(examples):
     config = examples.details(examples.rows()[0].run_id)["config"]
     ahead = examples.preview({name: value for name, value in config.items() if name != "sample_prompts"}).expected
     assert ahead.seconds is None and ahead.train_tokens is None
+
+
+def test_a_first_visitor_is_still_greeted_and_finds_them_in_the_list(examples):
+    live = LiveRoutes(examples)
+    assert live._status()["run"] is None
+    assert [run["tags"] for run in live._runs()["runs"]] == [(EXAMPLE,), (EXAMPLE,)]

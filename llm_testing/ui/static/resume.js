@@ -83,7 +83,7 @@ function draw(box, runId, record, close) {
     ].filter(Boolean),
   );
   look();
-  go.focus();
+  go.focus({ preventScroll: true });
 
   function changes() {
     const found = Object.fromEntries([...taken].map((name) => [name, draft[name]]));

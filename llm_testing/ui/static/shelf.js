@@ -137,8 +137,8 @@ export function mountShelf(element) {
         el(
           "tr",
           {},
-          ["Step", "Validation", "Training", "Tokens", "Size", "Saved", ""].map((title, i) =>
-            el("th", { class: i && i < 5 ? "lt-number" : "" }, title || el("span", { class: "lt-unseen" }, "Actions")),
+          ["Step", "Validation", "Tokens", "Size", "Saved", ""].map((title, i) =>
+            el("th", { class: i && i < 4 ? "lt-number" : "" }, title || el("span", { class: "lt-unseen" }, "Actions")),
           ),
         ),
       ),
@@ -186,7 +186,7 @@ export function mountShelf(element) {
         "tr",
         { class: "lt-damaged" },
         el("td", {}, words.number(row.step)),
-        el("td", { colspan: 5 }, `damaged: ${words.plain(row.damaged)}`),
+        el("td", { colspan: 4 }, `damaged: ${words.plain(row.damaged)}`),
         el("td", {}, remove(row, about)),
       );
     return el(
@@ -199,7 +199,6 @@ export function mountShelf(element) {
         kinds.map((kind) => el("span", { class: "lt-kind" }, kind)),
       ),
       number("validation", words.loss(row.val_loss)),
-      number("training", words.loss(row.train_loss)),
       number("tokens", words.short(row.tokens_seen)),
       number("", words.bytes(row.bytes)),
       el("td", {}, words.day(row.timestamp)),
