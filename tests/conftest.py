@@ -1,6 +1,8 @@
 """What every test can rely on: one thread, no settings of the user's, lower layers tested before those above."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,22 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """No test reads or fills the user's cache; what was prepared once is shared by the tests of a session."""
     shared = tmp_path_factory.getbasetemp() / "shared-cache"
     monkeypatch.setenv("LLM_TESTING_CACHE", str(shared))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tracer() -> Iterator[None]:
+    """All labs of a session ask one process that traces: each takes seconds to start."""
+    lab = sys.modules.get("llm_testing.service.lab")
+    if lab is None:
+        yield
+        return
+
+    class Shared(lab.Estimator):
+        def close(self) -> None:
+            """It is everybody's."""
+
+    shared = Shared()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab, "Estimator", lambda: shared)
+        yield
+    super(Shared, shared).close()

@@ -22,6 +22,8 @@ class StartRequest(PretrainConfig):
     """While another run is active, wait for it instead of being refused."""
     request_id: Annotated[str | None, Field(min_length=1, max_length=100), Show("Request", "Start")] = None
     """A name of your choice for this request: sending it again answers the same run and starts nothing."""
+    force: Annotated[bool, Show("Force", "Start")] = False
+    """Start on a card also what is estimated to exceed its memory."""
 
     def problems(self) -> list[Problem]:
         # A preset or a parent may fill in what is left out here, so rules between options are looked at after that.

@@ -33,7 +33,7 @@ def start(asked: Asked) -> dict[str, Any]:
         check(asked.request, "try")
         return started(asked, asked.lab.start_demo(values))
     check_corpora(asked.request, values)
-    how = {name: values.pop(name) for name in ("preset", "queue", "request_id") if name in values}
+    how = {name: values.pop(name) for name in ("preset", "queue", "request_id", "force") if name in values}
     if values.get("resume_from"):
         values["resume_from"] = _checkpoint_named(asked, values["resume_from"])
     return started(asked, asked.lab.start(values, **how))
@@ -53,7 +53,7 @@ def preview(asked: Asked) -> dict[str, Any]:
     """What a body of start would do, without starting anything; problems are part of the answer."""
     values = asked.given()
     preset = values.pop("preset", None)
-    for name in ("queue", "request_id"):
+    for name in ("queue", "request_id", "force"):
         values.pop(name, None)
     check_corpora(asked.request, values)
     seen = asked.lab.preview(values, preset)

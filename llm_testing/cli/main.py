@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_testing.cli import folders, texts, training
+from llm_testing.cli import estimates, folders, texts, training
 from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
 from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.pretrain import PretrainConfig
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except ConfigError as error:
-        _say(*problem_lines(error, options_of(PretrainConfig)))
+        _say(*problem_lines(error, options_of(FinetuneConfig) | options_of(PretrainConfig)))
         return WRONG_USE
     except UserError as error:
         _say(" ".join(str(error).split()))
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Train GPTs on one machine, and compare what happened.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_training(commands)
+    _add_estimates(commands)
     _add_texts(commands)
     _add_runs(commands)
     return parser
@@ -88,6 +90,7 @@ def _add_training(commands: Any) -> None:
     train.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} or none [default recommended]")
     train.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
     train.add_argument("--queue", action="store_true", help="wait while another run holds the trainer")
+    train.add_argument("--force", action="store_true", help="try a card that the run is estimated to exceed")
     add_flags(train, options.values())
     _known(train, json=True)
 
@@ -97,6 +100,30 @@ def _add_training(commands: Any) -> None:
     again.add_argument("run_id", metavar="RUN_ID")
     add_flags(again, [option for option in options.values() if option.show.resume == "change"])
     _known(again, json=True)
+
+
+def _add_estimates(commands: Any) -> None:
+    for name, about, acts in (
+        ("estimate", "what a run takes in memory", (estimates.estimate_pretrain, estimates.estimate_finetune)),
+        ("fit", "what to change so that a run fits", (estimates.fit_pretrain, estimates.fit_finetune)),
+    ):
+        kinds = _group(commands, name, about)
+        for kind, config, act in zip(("pretrain", "finetune"), (PretrainConfig, FinetuneConfig), acts, strict=True):
+            command = _command(kinds, kind, act, usage=f"{PROGRAM} {name} {kind} [any option] [--gpu-memory-gb N]")
+            if kind == "pretrain":
+                command.add_argument("--preset", metavar="NAME", help="as for pretrain [default recommended]")
+            command.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win")
+            card = command.add_mutually_exclusive_group()
+            card.add_argument(
+                "--gpu-memory-gb", type=_number(float, 1, 10_000), metavar="N", help="the card, by its size"
+            )
+            card.add_argument("--card", metavar="NAME", help='the card, by its name, like "RTX 4080"')
+            if name == "fit":
+                command.add_argument(
+                    "--largest", metavar="OPTION", help="instead: the largest batch_size, context or size"
+                )
+            add_flags(command, options_of(config).values())
+            _known(command, json=True)
 
 
 def _add_texts(commands: Any) -> None:

@@ -33,7 +33,7 @@ def pretrain(args: argparse.Namespace) -> int:
     lab.config(values, preset)
 
     def work(**watching: Any) -> str:
-        return lab.run_here(values, preset=preset, queue=args.queue, **watching)
+        return lab.run_here(values, preset=preset, queue=args.queue, force=args.force, **watching)
 
     return _run(lab, work, args.json)
 

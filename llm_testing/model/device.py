@@ -45,6 +45,15 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def card_memory(device: torch.device) -> tuple[str, int, bool, tuple[int, int]]:
+    """A card's name, its free bytes, whether this process has its context there already, and its capability.
+
+    Free is what its driver says now: what other programs hold is left out, and the context, which asking makes.
+    """
+    free_bytes, _ = torch.cuda.mem_get_info(device)
+    return torch.cuda.get_device_name(device), free_bytes, True, torch.cuda.get_device_capability(device)
+
+
 def probe_machine(cores: int, memory_bytes: int) -> Machine:
     """What a recommendation depends on, for the device that `auto` takes."""
     device = find_device("auto")

@@ -5,8 +5,11 @@ from pathlib import Path
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data.corpora import find_corpus, open_corpus
 from llm_testing.data.sources import parse_address
-from llm_testing.errors import ConfigError, DataError, Problem
+from llm_testing.errors import ConfigError, DataError, NotEnoughMemory, Problem
+from llm_testing.estimate.budget import CPU_SHARE, GIB
+from llm_testing.estimate.result import Estimate
 from llm_testing.jobs.progress import never_cancel, report_nothing
+from llm_testing.train.memory import to_make_it_fit
 from llm_testing.train.session import check_device
 
 
@@ -39,3 +42,26 @@ def check_start(config: PretrainConfig, cache_dir: Path, usable_cores: int) -> s
     if problems:
         raise ConfigError(problems)
     return device
+
+
+def refuse_what_exceeds(estimate: Estimate, config: PretrainConfig, force: bool) -> None:
+    """Refuse a run whose step needs more memory than there is.
+
+    On the CPU always: running out there is a SIGKILL, which takes page and run along without a word. On a card it is
+    an error that the run survives in what it saved, so `force` tries it.
+
+    Raises:
+        NotEnoughMemory: saying how much is needed, how much there is, and what to change.
+    """
+    budget = estimate.budget
+    if estimate.verdict != "exceeds" or (force and budget.device == "cuda"):
+        return
+    need, there = estimate.minimum_bytes + budget.context_bytes, f"{budget.free_bytes / GIB:.1f} GiB"
+    largest = sorted(estimate.terms.items(), key=lambda entry: -entry[1])[:3]
+    terms = ", ".join(f"{name.replace('_', ' ')} {num_bytes / GIB:.1f}" for name, num_bytes in largest)
+    limit = f"this process may still use {there}, and takes {CPU_SHARE:.0%} of that at most"
+    if budget.device == "cuda":
+        limit = f"{budget.name} has {there} free. To try it all the same, give force"
+    raise NotEnoughMemory(
+        f"This run needs about {need / GIB:.1f} GiB at its peak ({terms}), but {limit}. {to_make_it_fit(config)}"
+    )

@@ -12,11 +12,12 @@ from llm_testing.store.files import open_regular
 from llm_testing.store.run_folder import RunFolder
 
 BLOCK_BYTES = 1 << 20
-METRICS = (
+_METRICS = (
     "step", "epoch", "train_loss", "val_loss", "val_bits_per_byte", "final_val_loss", "lr", "grad_norm",
     "tokens_seen", "tokens_per_s", "elapsed_s", "step_s", "peak_bytes",
 )  # fmt: skip
-SAMPLES = ("step", "prompt", "text", "at")
+COLUMNS = {"metrics": _METRICS, "samples": ("step", "prompt", "text", "at")}
+"""What a table of each kind has."""
 # A spreadsheet runs a cell that begins so as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

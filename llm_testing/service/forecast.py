@@ -1,16 +1,13 @@
 """What a draft will do, in sentences, before Start."""
 
-from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved, resolve
 from llm_testing.service.expect import expected
 from llm_testing.service.extend import jump_in_words
 from llm_testing.service.job import Job
-from llm_testing.service.records import EXAMPLE, facts_of
+from llm_testing.service.records import facts_of, known_facts
 from llm_testing.service.views import Preview
 from llm_testing.store.runs import RunStore
-
-_SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
 
 
 def preview_of(config: PretrainConfig, store: RunStore) -> Preview:
@@ -30,22 +27,6 @@ def preview_resume_of(job: Job) -> tuple[str, ...]:
         return ("Nothing was saved yet, so the run begins anew.",)
     said = [f"Goes on at step {job.checkpoint_step:,} of {total:,}."]
     return (*said, *jump_in_words(job.folder, job.config, job.checkpoint_step, total))
-
-
-def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
-    """The data facts of the newest run with the same corpus and tokenizer."""
-    for row in store.rows():
-        record = row.record
-        if not record or row.damaged or EXAMPLE in record["tags"]:
-            continue  # an example's text is that of another Python
-        if all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
-            try:
-                facts = facts_of(record)
-            except (TypeError, KeyError):
-                continue
-            if facts:
-                return facts
-    return None
 
 
 def _sentences(config: PretrainConfig, resolved: Resolved) -> list[str]:

@@ -16,11 +16,13 @@ from llm_testing.data.prepare import PreparedData, prepare
 from llm_testing.data.tokenizers import FILE_NAME, Tokenizer, load_tokenizer
 from llm_testing.errors import Cancelled, NotEnoughDisk, NotEnoughMemory, UserError, WrongState
 from llm_testing.jobs.control import Control
-from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import TERMINAL, RunState
+from llm_testing.jobs.threads import start_thread
 from llm_testing.service.board import Board
+from llm_testing.service.checks import refuse_what_exceeds
+from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.extend import jump_in_words
 from llm_testing.service.journals import Journals
 from llm_testing.service.records import data_record, facts_of, summary_of
@@ -34,6 +36,7 @@ from llm_testing.train.events import Event
 from llm_testing.train.memory import (
     free_memory,
     is_out_of_memory,
+    measured_peaks,
     out_of_memory_in_words,
     refuse_what_cannot_fit,
 )
@@ -50,6 +53,7 @@ class Job:
     Args:
         start: the checkpoint it begins from, if any.
         checkpoint_step: the step of that checkpoint, which stays until the session ends.
+        force: start on a card also what is estimated to exceed it.
         on_event, on_progress: for a caller who watches, like the command line.
     """
 
@@ -60,9 +64,11 @@ class Job:
     usable_cores: int
     control: Control
     board: Board
+    estimates: Estimates
     start: Start = field(default_factory=Start)
     checkpoint_step: int | None = None
     tokenizer_from: Path | None = None
+    force: bool = False
     on_event: Callable[[Event], None] = lambda event: None
     on_progress: Callable[[Progress], None] = lambda progress: None
 
@@ -79,7 +85,7 @@ class Job:
                 try:
                     self._enter(RunState.STARTING, owner=this_process(), started_at=utc_text(utc_now()), error=None)
                     place = surroundings(self.config, self.usable_cores, self._earlier_environment())
-                    device = place.device
+                    self._place, device = place, place.device
                     self._session(place)
                 except Cancelled:
                     self._ended_by_stop(None)
@@ -91,10 +97,11 @@ class Job:
                 free_memory(device)
 
     def _session(self, place: Surroundings) -> None:
+        # It takes seconds to come up, in which the data is prepared.
+        start_thread("tracer", self.estimates.warm_up)
         data = self._prepare()
         resolved = self._resolve(data)
-        if place.device.type == "cpu":
-            refuse_what_cannot_fit(self.config, resolved.num_parameters, usable_memory_bytes().available_bytes)
+        self._look_at_memory(place, resolved)
         self._enter(
             RunState.RUNNING,
             environment=place.record,
@@ -119,6 +126,22 @@ class Job:
             self._end(RunState.COMPLETED, ended_early=run.standing.ended_early)
         else:
             self._ended_by_stop(run.standing.step)
+
+    def _look_at_memory(self, place: Surroundings, resolved: Resolved) -> None:
+        """Refuse what cannot fit, and write down what the step is estimated to take."""
+        if place.device.type == "mps":
+            return
+        budget = self.estimates.where_it_runs(str(place.device))
+        if budget.device == "cpu":
+            # Certain without a trace, and at once.
+            refuse_what_cannot_fit(self.config, resolved.num_parameters, budget.free_bytes)
+        try:
+            estimate = self.estimates.of_run(self.config, resolved, budget, place.threads)
+        except NoEstimate as error:
+            self._warn(str(error))
+            return
+        self._update(estimated_bytes=estimate.allocated_bytes, estimate=estimate.as_record())
+        refuse_what_exceeds(estimate, self.config, self.force)
 
     def _prepare(self) -> PreparedData:
         tokenizer: Tokenizer | None = load_tokenizer(self.tokenizer_from) if self.tokenizer_from else None
@@ -203,6 +226,7 @@ class Job:
         self._update(summary=summary_of(self.board.view()))
 
     _saved_step: int | None = None
+    _place: Surroundings | None = None
     _unwritten: dict = field(default_factory=dict)
 
     # How it ends.
@@ -256,6 +280,7 @@ class Job:
             completed_at=utc_text(utc_now()),
             summary=summary or summary_of(view),
             measured_peak_bytes=view.peak_bytes,
+            measured=measured_peaks(self._place.device) if self._place else {},
             error=error,
             **({"owner": None} if state != RunState.INTERRUPTED else {}),
         )

@@ -10,6 +10,7 @@ from llm_testing.config.presets import filled, preset_values
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data import corpora as corpora_module
 from llm_testing.errors import BadRunId, ConfigError, Problem, WrongState
+from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
@@ -22,6 +23,7 @@ from llm_testing.service import downloads, records
 from llm_testing.service.archive import Archive
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
+from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
@@ -51,7 +53,8 @@ class Lab:
         self._store = RunStore(self.runs_dir)
         self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
-        self._launcher = Launcher(self._store, self.cache_dir, self._threads)
+        self.estimates = Estimates(Estimator(), self._store, self._threads)
+        self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
@@ -60,7 +63,7 @@ class Lab:
 
     def warm_up(self) -> None:
         """Import in the background what the first run needs, while its owner still looks at the form."""
-        start_thread("warm-up", warm_up)
+        start_thread("warm-up", lambda: (warm_up(), self.estimates.warm_up()))
 
     # Before a run.
 
@@ -119,17 +122,19 @@ class Lab:
         preset: str | None = None,
         queue: bool = False,
         request_id: str | None = None,
+        force: bool = False,
     ) -> Started:
         """Start a pretraining run in the background; while one is active, with queue, put it into the queue.
 
         Args:
             request_id: a repeat with the same one answers the same run and starts nothing.
+            force: start on a card also what is estimated to exceed its memory.
 
         Raises:
             ConfigError: naming every option that was refused.
             Busy: while another run holds the trainer.
         """
-        return self._launcher.start(self.config(values, preset), queue, request_id)
+        return self._launcher.start(self.config(values, preset), queue, request_id, force)
 
     def start_demo(self, values: dict[str, Any]) -> Started:
         """Start or queue the one capped run of a public demo."""
@@ -141,12 +146,13 @@ class Lab:
         *,
         preset: str | None = None,
         queue: bool = False,
+        force: bool = False,
         control: Control,
         report: Report = report_nothing,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> str:
         """Run in the calling thread until the run has ended; with queue, wait for the trainer first. Gives its id."""
-        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event))
+        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event), force)
 
     def resume(self, run_id: str | None = None, changes: dict[str, Any] | None = None) -> Started:
         """Let a paused run go on; or resume one that has ended, from its newest whole checkpoint, in the background.
@@ -232,7 +238,9 @@ class Lab:
 
     def shutdown(self, timeout_s: float = 60.0) -> bool:
         """Save and end the active run, and start no other; whether it ended in time."""
-        return self._launcher.shutdown(timeout_s)
+        in_time = self._launcher.shutdown(timeout_s)
+        self.estimates.close()
+        return in_time
 
     # Looking.
 
@@ -350,8 +358,7 @@ class Lab:
 
     def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
         """A run's curves or sample texts as CSV, in pieces."""
-        columns = {"metrics": downloads.METRICS, "samples": downloads.SAMPLES}[name]
-        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, columns)
+        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, downloads.COLUMNS[name])
 
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""
@@ -367,8 +374,6 @@ class Lab:
         """Bring a corpus to disk; `fetching` does it beside everything else."""
         check_download(name)
         corpora_module.download(name, self.cache_dir, report, check)
-
-    # Inside.
 
     def _named_as_now(self, what: str) -> str:
         """The present id of a checkpoint that is named in an earlier form; anything else as it is."""

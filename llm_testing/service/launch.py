@@ -17,6 +17,7 @@ from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
 from llm_testing.service.checks import check_start
+from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
 from llm_testing.service.records import facts_of, new_record, state_of
 from llm_testing.service.views import Live, Started
@@ -46,9 +47,9 @@ class _Session:
 class Launcher:
     """Owns the active session of this process and the queue on disk."""
 
-    def __init__(self, store: RunStore, cache_dir: Path, threads: int):
+    def __init__(self, store: RunStore, cache_dir: Path, threads: int, estimates: Estimates):
         self.store, self.queue = store, RunQueue(store.root)
-        self._cache_dir, self._threads = cache_dir, threads
+        self._cache_dir, self._threads, self._estimates = cache_dir, threads, estimates
         self._guard = threading.RLock()
         self._session: _Session | None = None
         self._versions = itertools.count(1)
@@ -69,7 +70,7 @@ class Launcher:
 
     # Starting.
 
-    def start(self, config: PretrainConfig, queue: bool, request_id: str | None) -> Started:
+    def start(self, config: PretrainConfig, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
         with self._guard:
             if request_id and (known := self._with_request(request_id)):
@@ -84,16 +85,20 @@ class Launcher:
                 return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
             lock = self._take_lock(device)
             folder = self._create_or_release(lock, new_record(config, request_id, fork))
-            self._launch(self._new_job(folder, config), lock)
+            job = self._new_job(folder, config)
+            job.force = force
+            self._launch(job, lock)
             return Started(folder.run_id)
 
-    def run_here(self, config: PretrainConfig, wait: bool, watcher: Watcher) -> str:
+    def run_here(self, config: PretrainConfig, wait: bool, watcher: Watcher, force: bool = False) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
         device, fork = self._check(config), self._fork(config)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
         folder = self._create_or_release(lock, new_record(config, None, fork))
-        self._run_here(self._new_job(folder, config, watcher), lock)
+        job = self._new_job(folder, config, watcher)
+        job.force = force
+        self._run_here(job, lock)
         return folder.run_id
 
     def resume(self, run_id: str, changes: dict[str, Any]) -> Started:
@@ -237,6 +242,7 @@ class Launcher:
             usable_cores=self._threads,
             control=watcher.control if watcher else Control(),
             board=Board(live, lambda: next(self._versions)),
+            estimates=self._estimates,
         )
         if watcher:
             job.on_event, job.on_progress = watcher.on_event, watcher.on_progress

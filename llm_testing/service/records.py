@@ -26,6 +26,8 @@ SUMMED_UP = (
 EXAMPLE = "example"
 """The tag of a run that came with the program."""
 
+_SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
+
 
 def new_record(config: PretrainConfig, request_id: str | None, parent: dict | None) -> dict:
     """The first record of a run."""
@@ -60,6 +62,22 @@ def facts_of(record: dict) -> DataFacts | None:
         return None
     known = {name: data[name] for name in DataFacts.__dataclass_fields__ if name in data}
     return DataFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+
+
+def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
+    """The data facts of the newest run with the same corpus and tokenizer."""
+    for row in store.rows():
+        record = row.record
+        if not record or row.damaged or EXAMPLE in record["tags"]:
+            continue  # an example's text is that of another Python
+        if all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
+            try:
+                facts = facts_of(record)
+            except (TypeError, KeyError):
+                continue
+            if facts:
+                return facts
+    return None
 
 
 def summary_of(live: Live) -> dict[str, Any]:

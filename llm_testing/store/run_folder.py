@@ -28,7 +28,7 @@ _JOURNALS = ("metrics", "samples", "events")
 
 _TEXT = {"run_id": "", "kind": "", "name": "", "notes": "", "state": ""}
 _TEXT_OR_NONE = ("created_at", "updated_at", "started_at", "completed_at")
-_OBJECT = ("config", "environment", "data", "parameters", "summary")
+_OBJECT = ("config", "environment", "data", "parameters", "summary", "estimate", "measured")
 _OBJECT_OR_NONE = ("owner", "parent")
 _WORDS_OR_OBJECT_OR_NONE = ("error",)
 _COUNT_OR_NONE = ("estimated_bytes", "measured_peak_bytes")

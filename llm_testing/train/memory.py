@@ -43,6 +43,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def out_of_memory_in_words(config: PretrainConfig) -> str:
     """What to change after running out of memory, cheapest first."""
+    return f"The run needed more memory than there was. Nothing saved is lost. {to_make_it_fit(config)}"
+
+
+def to_make_it_fit(config: PretrainConfig) -> str:
+    """What to change so that a run needs less memory, cheapest first."""
     tips = []
     if config.batch_size > 1:
         half = config.batch_size // 2
@@ -54,7 +59,17 @@ def out_of_memory_in_words(config: PretrainConfig) -> str:
     if config.precision == "fp32":
         tips.append("precision bf16 halves most activations")
     tips.append("a shorter context_length or a smaller config_name needs less of everything")
-    return f"The run needed more memory than there was. Nothing saved is lost. To make it fit: {'; '.join(tips)}."
+    return f"To make it fit: {'; '.join(tips)}."
+
+
+def measured_peaks(device: torch.device) -> dict[str, int]:
+    """The most bytes that the run had in tensors and in torch's pool so far; empty where nothing counts them."""
+    if device.type != "cuda":
+        return {}
+    return {
+        "allocated_bytes": torch.cuda.max_memory_allocated(device),
+        "reserved_bytes": torch.cuda.max_memory_reserved(device),
+    }
 
 
 def free_memory(device: torch.device) -> None:

@@ -49,7 +49,7 @@ def test_form_flags_rest_names_config_and_readme_have_the_same_options(lab):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", readme.partition("<!-- options:begin -->")[2], re.MULTILINE))
 
-    how = {"preset", "queue", "request_id"}
+    how = {"preset", "queue", "request_id", "force"}
     assert set(form) == set(saved) == set(rows) == set(OPTIONS)
     assert set(start) == set(endpoint.parameters) == set(OPTIONS) | how
     for name, option in OPTIONS.items():

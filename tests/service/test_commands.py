@@ -12,7 +12,7 @@ import torch
 from llm_testing.errors import Busy, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import MemoryFacts
-from llm_testing.service import job
+from llm_testing.service import estimates
 from llm_testing.service.lab import Lab
 from llm_testing.train import step
 from llm_testing.train.step import TrainingStep
@@ -217,7 +217,7 @@ def test_out_of_memory_frees_everything_and_says_what_to_change(lab, monkeypatch
 
 def test_a_model_that_cannot_fit_the_memory_is_refused(lab, monkeypatch):
 
-    monkeypatch.setattr(job, "usable_memory_bytes", lambda: MemoryFacts(10_000, 10_000, "test"))
+    monkeypatch.setattr(estimates, "usable_memory_bytes", lambda: MemoryFacts(10_000, 10_000, "test"))
     run_id = run(lab)
     assert "needs 0.0 GiB" in lab.details(run_id)["error"] and lab.details(run_id)["state"] == "failed"
 

@@ -1,0 +1,119 @@
+"""What a run would take in memory, as REST calls; the old query shapes are answered with the old keys beside ours."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from llm_testing.api.calls import Asked, Call
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.option import Show
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.estimate.budget import GIB, MIB, Budget
+from llm_testing.estimate.result import Estimate
+from llm_testing.service.base_models import is_folder
+from llm_testing.service.roles import check
+
+GigaBytes = Annotated[float | None, Field(ge=1, le=10_000), Show("Card", "Memory", unit="GB")]
+CardName = Annotated[str | None, Field(max_length=40), Show("Card by name", "Memory")]
+
+
+class PretrainQuery(PretrainConfig):
+    """Any option of a pretraining run, and the card that is asked about."""
+
+    gpu_memory_gb: GigaBytes = None
+    """The card by its size; absent means the one here, else one of 16 GB."""
+    card: CardName = None
+    """The card by its name, instead."""
+
+
+class FinetuneQuery(FinetuneConfig):
+    """Any option of a fine-tuning run, and the card that is asked about."""
+
+    gpu_memory_gb: GigaBytes = None
+    """The card by its size; absent means the one here, else one of 16 GB."""
+    card: CardName = None
+    """The card by its name, instead."""
+
+
+def pretraining(asked: Asked) -> dict[str, Any]:
+    """What a pretraining run takes in memory.
+
+    The earlier keys are sums of ours: activations_mb holds activations, logits and loss, temporaries and workspaces.
+    """
+    found, config = _estimate(asked, PretrainConfig)
+    terms = found.terms
+    summed = {
+        "model_mb": terms["weights"],
+        "optimizer_mb": terms["optimizer"],
+        "gradients_mb": terms["gradients"],
+        "activations_mb": _flowing(terms),
+    }
+    return {
+        **_earlier(summed, found),
+        "params": found.num_parameters,
+        "batch_size": config.batch_size,
+        "context_length": asked.lab.estimates.resolved(config).shape.context_length,
+        **found.as_dict(),
+    }
+
+
+def finetuning(asked: Asked) -> dict[str, Any]:
+    """What a fine-tuning run takes in memory.
+
+    The earlier keys are sums of ours: model_mb holds the frozen weights, lora_mb the trained ones (fp32) with their
+    gradients, activations_mb activations, logits, loss and temporaries, overhead_mb workspaces and the CUDA context.
+    """
+    found, config = _estimate(asked, FinetuneConfig)
+    terms = found.terms
+    trained = 0 if config.adapter == "full" else min(4 * found.num_trainable, terms["weights"])
+    summed = {
+        "model_mb": terms["weights"] - trained,
+        "lora_mb": trained + terms["gradients"],
+        "optimizer_mb": terms["optimizer"],
+        "activations_mb": _flowing(terms) - terms["workspaces"],
+        "overhead_mb": terms["workspaces"] + found.context_bytes,
+    }
+    return {**_earlier(summed, found), **found.as_dict()}
+
+
+def _estimate(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]) -> tuple[Estimate, Any]:
+    given = {name: getattr(asked.query, name) for name in asked.query.model_fields_set}
+    memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
+    config = kind.build(given)
+    if isinstance(config, FinetuneConfig) and is_folder(config.model_name):
+        check(asked.request, "paths")
+    budget = asked.lab.estimates.budget(getattr(config, "device", "auto"), memory, card)
+    return asked.lab.estimates.estimate(config, budget), config
+
+
+def _flowing(terms: dict[str, int]) -> int:
+    return sum(terms[name] for name in ("activations", "logits_and_loss", "temporaries", "workspaces"))
+
+
+def _earlier(summed: dict[str, int], found: Estimate) -> dict[str, Any]:
+    """The earlier keys: sizes in units of 2**20 and 2**30 bytes, and a warning where the card is too small."""
+    total = sum(summed.values())
+    return {
+        **{name: round(num_bytes / MIB, 2) for name, num_bytes in summed.items()},
+        "total_mb": round(total / MIB, 2),
+        "total_gb": round(total / GIB, 3),
+        "warning": warning(found, found.budget),
+    }
+
+
+def warning(found: Estimate, budget: Budget) -> str | None:
+    """What to know before starting this on the card asked about; None where it fits with room."""
+    need, free = found.reserved_bytes + found.context_bytes, budget.free_bytes
+    sizes = f"about {need / GIB:.1f} GiB of {budget.name}'s {free / GIB:.1f} GiB"
+    if found.verdict == "exceeds":
+        least = found.minimum_bytes + found.context_bytes
+        return f"Does not fit: it needs at least {least / GIB:.1f} GiB, and {budget.name} has {free / GIB:.1f} GiB."
+    if found.verdict == "tight":
+        return f"Tight: it wants {sizes}, and runs only as torch gives back what it caches."
+    return f"Little room: it takes {sizes}." if need > 0.9 * free else None
+
+
+ESTIMATES = (
+    Call("GET", "/api/pretraining/estimate-vram", "look", pretraining, query=PretrainQuery),
+    Call("GET", "/api/fine-tuning/estimate-vram", "look", finetuning, query=FinetuneQuery),
+)

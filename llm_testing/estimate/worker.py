@@ -1,0 +1,95 @@
+"""The tracer's other end: starts the process when it is first needed, asks it, and replaces it when it has died."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from llm_testing.errors import ConfigError
+from llm_testing.estimate.trace_worker import read, write
+
+TIMEOUT_S = 120.0
+"""A trace that takes longer has gone wrong: the largest full one took 13 s."""
+_PACKAGE_ROOT = Path(__file__).parent.parent.parent
+
+
+class TraceFailed(Exception):
+    """A step that could not be traced; its text says why, in one line."""
+
+
+class Worker:
+    """A process that traces, one job at a time; safe to call from several threads."""
+
+    def __init__(self, timeout_s: float = TIMEOUT_S):
+        self._timeout_s = timeout_s
+        self._one_at_a_time = threading.Lock()
+        self._process: subprocess.Popen | None = None
+
+    def trace(self, job: object) -> Any:
+        """Have a job traced; a process that died meanwhile is replaced, for the next job too.
+
+        Returns:
+            What `trace_jobs.run` gives: a Recording of a step's job, the facts of a question about a model.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            TraceFailed: if the job cannot be traced, or ended the process.
+        """
+        with self._one_at_a_time:
+            answer = self._ask(job)
+        if answer is None:
+            raise TraceFailed("The process that traces ended without an answer; the next estimate starts another.")
+        outcome, value = answer
+        if outcome == "refused":
+            raise ConfigError(value)
+        if outcome == "failed":
+            raise TraceFailed(str(value))
+        return value
+
+    def close(self) -> None:
+        """End the process; a later job starts another."""
+        with self._one_at_a_time:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that is running, if one is."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def _ask(self, job: object) -> tuple[str, object] | None:
+        if self.pid is None:
+            self._start()
+        try:
+            write(self._process.stdin, (job, self._timeout_s))
+            answer = read(self._process.stdout)
+        except OSError:
+            answer = None
+        if answer is None:
+            self._end()
+        return answer
+
+    def _start(self) -> None:
+        self._end()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "llm_testing.estimate.trace_worker"],
+            cwd=_PACKAGE_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()

@@ -1,0 +1,184 @@
+"""Open models of transformers, made ready for fine-tuning: base, 4-bit weights, adapter, checkpointing.
+
+`tuned` is the one place that says what is trained and how it is held in memory; fine-tuning trains what it gives, and
+the estimator traces it. A model is made from its config alone (`from_config`) or comes loaded.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, masking_utils
+from transformers.initialization import no_init_weights
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.pytorch_utils import Conv1D
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.errors import ConfigError, Problem
+from llm_testing.model.device import dtype_of
+
+PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
+"""Entries of a config that have one value for each layer."""
+
+
+class OpenModel(nn.Module):
+    """Tokens in, logits out, as our own GPT; inside is a model of transformers, perhaps with an adapter."""
+
+    def __init__(self, inner: nn.Module, padded: bool, pad_id: int):
+        super().__init__()
+        self.inner, self.padded, self.pad_id = inner, padded, pad_id
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits (B, T, V)."""
+        mask_BT = (tokens_BT != self.pad_id).long() if self.padded else None
+        return self.inner(input_ids=tokens_BT, attention_mask=mask_BT, use_cache=False).logits
+
+    @property
+    def head(self) -> nn.Module:
+        """The module that makes the logits."""
+        return self.inner.get_output_embeddings()
+
+
+def read_config(values: dict[str, Any]) -> PreTrainedConfig:
+    """A model's config from what its config.json says.
+
+    Raises:
+        ConfigError: for one that asks for code of its own, or of a kind that transformers does not know.
+    """
+    kind = values.get("model_type")
+    if values.get("auto_map") and kind not in CONFIG_MAPPING:
+        message = f"A model of type {kind!r} brings its own code, which is never run here. Choose another."
+        raise ConfigError([Problem("model_name", message)])
+    try:
+        config = AutoConfig.for_model(**values)
+    except (ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+        message = f"A config of model_type {kind!r} cannot be read: {' '.join(str(error).split())[:200]}"
+        raise ConfigError([Problem("model_name", message)]) from None
+    return config.get_text_config()
+
+
+def with_layers(config: PreTrainedConfig, num_layers: int) -> PreTrainedConfig:
+    """The same model with fewer layers."""
+    config = type(config).from_dict(config.to_dict())
+    config.num_hidden_layers = num_layers
+    for name in PER_LAYER:
+        if isinstance(getattr(config, name, None), list):
+            setattr(config, name, getattr(config, name)[:num_layers])
+    return config
+
+
+def layer_period(config: PreTrainedConfig) -> int:
+    """After how many layers their kinds repeat: 1 where all are alike, 6 for Gemma 3."""
+    num_layers = config.num_hidden_layers
+    lists = [kinds for name in PER_LAYER if isinstance(kinds := getattr(config, name, None), list)]
+    repeats = (
+        p for p in range(1, num_layers) if all(kinds[i] == kinds[i % p] for kinds in lists for i in range(len(kinds)))
+    )
+    return next(repeats, num_layers)
+
+
+def from_config(config: PreTrainedConfig, tuning: FinetuneConfig) -> OpenModel:
+    """A model without weights, on the meta device, ready for fine-tuning."""
+    config = type(config).from_dict(config.to_dict())
+    config._attn_implementation = "sdpa"
+    config.use_cache = False
+    with no_init_weights(), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype_of(tuning.weights_dtype))
+        # Leaving out the initialisation leaves out tying, too.
+        model.tie_weights()
+        if tuning.adapter == "qlora":
+            quantize_without_data(model)
+        return tuned(model, tuning)
+
+
+def tuned(model: nn.Module, tuning: FinetuneConfig) -> OpenModel:
+    """Freeze, add the adapter, turn checkpointing on: what fine-tuning trains.
+
+    Args:
+        model: one of transformers, with its weights in `tuning.weights_dtype`, or in 4 bits for qlora.
+
+    Raises:
+        ConfigError: for target_modules that the model does not have.
+    """
+    if tuning.adapter != "full":
+        model.requires_grad_(False)
+    if tuning.use_gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if tuning.adapter != "full":
+        if tuning.use_gradient_checkpointing:
+            # Else nothing that enters a checkpointed block would ask for a gradient.
+            model.enable_input_require_grads()
+        model = _with_adapter(model, tuning)
+    model.train()
+    pad_id = model.config.pad_token_id
+    return OpenModel(model, padded=not tuning.packing, pad_id=0 if pad_id is None else pad_id)
+
+
+def _with_adapter(model: nn.Module, tuning: FinetuneConfig) -> nn.Module:
+    linear = linear_names(model)
+    settings = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=tuning.lora_r,
+        lora_alpha=tuning.lora_alpha,
+        lora_dropout=tuning.lora_dropout,
+        # Not "all-linear", with which peft takes in fused experts, and then refuses dropout.
+        target_modules=list(tuning.target_modules) or linear,
+    )
+    try:
+        with warnings.catch_warnings():
+            # peft asks transformers for an attribute's old name, and says that it sees a Conv1D for what it is.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
+            return get_peft_model(model, settings)
+    except ValueError as error:
+        message = f"No adapter can be put there: {' '.join(str(error).split())[:120]} Linear layers of this model: "
+        raise ConfigError([Problem("target_modules", f"{message}{', '.join(linear)}.")]) from None
+
+
+def linear_names(model: nn.Module) -> list[str]:
+    """The names of a model's linear layers in their blocks, but for the head: ["down_proj", "gate_proj", ...]."""
+    head = model.get_output_embeddings()
+    linear = ((name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head)
+    return sorted({name.rpartition(".")[2] for name, _ in linear})
+
+
+def quantize_without_data(model: nn.Module) -> None:
+    """Replace linear layers, but for the head, by 4-bit ones whose weights are still to come.
+
+    Raises:
+        ConfigError: for a model that has none.
+    """
+    from llm_testing.model.four_bit import linear_without_data  # noqa: PLC0415 bitsandbytes takes seconds to import
+
+    head = model.get_output_embeddings()
+    found = [
+        (parent, name, child)
+        for parent in list(model.modules())
+        for name, child in list(parent.named_children())
+        if type(child) is nn.Linear and child is not head
+    ]
+    if not found:
+        message = f"{type(model).__name__} has no linear layers that 4 bits can hold. Choose lora or full."
+        raise ConfigError([Problem("adapter", message)])
+    for parent, name, child in found:
+        setattr(parent, name, linear_without_data(child))
+    model.is_loaded_in_4bit = model.is_quantized = True
+
+
+@contextmanager
+def masks_without_data() -> Iterator[None]:
+    """transformers builds attention masks as it does with data, while a model of tensors without data runs.
+
+    It looks at values to see that a batch packs no sequences, and without data builds the mask of one that might.
+    """
+    original = masking_utils.find_packed_sequence_indices
+    masking_utils.find_packed_sequence_indices = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        masking_utils.find_packed_sequence_indices = original

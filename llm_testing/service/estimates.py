@@ -1,0 +1,241 @@
+"""How much memory a run would take, and whether it fits: what page, REST, command line and Start ask."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.errors import ConfigError, DamagedRun, Problem, UserError
+from llm_testing.estimate.budget import CARDS, Budget, card_at_hand, card_named, card_of, main_memory
+from llm_testing.estimate.estimator import Estimator
+from llm_testing.estimate.fit import LEVERS, Config, Search, Way
+from llm_testing.estimate.jobs import Job, finetuning_job, pretraining_job
+from llm_testing.estimate.result import Estimate
+from llm_testing.estimate.worker import TraceFailed
+from llm_testing.jobs.lock import TrainerLock
+from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.model.device import card_memory, device_name, find_device
+from llm_testing.service.base_models import model_config
+from llm_testing.service.checks import refuse_what_exceeds
+from llm_testing.service.records import known_facts
+from llm_testing.store.files import read_json, write_json
+from llm_testing.store.runs import RunStore
+from llm_testing.train.probe import probe
+
+USUAL_CARD_GB = 16
+"""The card that is asked about where none was named and none is here."""
+SEQUENCES = (1, 2, 4, 8, 16, 32, 64)
+MOST_PROBES = 200
+TOKENS = (128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+class NoEstimate(UserError):
+    """A step that could not be traced, with the reason: the figure is missing, nothing else is wrong."""
+
+
+class Estimates:
+    """Estimates for the runs of one runs folder.
+
+    Args:
+        threads: that a run on the CPU computes with.
+    """
+
+    def __init__(self, estimator: Estimator, store: RunStore, threads: int):
+        self._estimator, self._store, self._threads = estimator, store, threads
+
+    def close(self) -> None:
+        """End the process that traces."""
+        self._estimator.close()
+
+    def warm_up(self) -> None:
+        """Have the process that traces ready before somebody waits; what goes wrong is told to who asks for more."""
+        with suppress(TraceFailed):
+            self._estimator.warm_up()
+
+    # Against what.
+
+    def budget(self, device: str = "auto", gpu_memory_gb: float | None = None, card: str | None = None) -> Budget:
+        """The memory that is asked about.
+
+        Args:
+            device: of the run, where neither of the others is given; auto is the card here, else one of 16 GB.
+            gpu_memory_gb: a card by its size.
+            card: one of `budget.CARDS` by its name.
+
+        Raises:
+            ConfigError: for a card or device that there is not.
+        """
+        if card is not None:
+            return self._named(card)
+        if gpu_memory_gb is not None:
+            return card_of(gpu_memory_gb)
+        found = find_device(device)
+        if found.type == "cuda":
+            return card_at_hand(*card_memory(found))
+        return card_of(USUAL_CARD_GB) if device == "auto" else self.memory_here()
+
+    def memory_here(self) -> Budget:
+        """What this process may still use, for a run on the CPU."""
+        return main_memory(usable_memory_bytes().available_bytes)
+
+    def where_it_runs(self, device: str) -> Budget:
+        """The memory that a run on a device of this machine would really use."""
+        return self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+
+    def _named(self, card: str) -> Budget:
+        if card not in {known.name for known in CARDS}:
+            names = ", ".join(known.name for known in CARDS)
+            raise ConfigError([Problem("card", f"There is no card {card!r} in the list. There are {names}.")])
+        return card_named(card)
+
+    # Answers.
+
+    def estimate(self, config: Config, budget: Budget, quick: bool = False) -> Estimate:
+        """The memory of a run's step; quick leaves reserved bytes open, and answers at once for what was traced.
+
+        Raises:
+            ConfigError: for options that do not suit the model, and for a model that is not known.
+            NoEstimate: if the step cannot be traced.
+        """
+        return self._traced(lambda: self._estimator.estimate(self._job(config, budget), budget, quick))
+
+    def of_run(self, config: PretrainConfig, resolved: Resolved, budget: Budget, threads: int) -> Estimate:
+        """The memory of a run whose data is known.
+
+        Raises:
+            NoEstimate: if the step cannot be traced.
+        """
+        job = pretraining_job(config, resolved, budget.device, threads)
+        return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def curves(self, config: Config, budget: Budget) -> dict[str, list[dict[str, Any]]]:
+        """Allocated bytes over batch sizes and over context lengths: {"batch_size": [{"value", "bytes", "terms"}]}.
+
+        A context that the model cannot have is left out.
+        """
+        context = LEVERS[type(config)].context
+        answers: dict[str, list[dict[str, Any]]] = {"batch_size": [], context: []}
+        for option, values in (("batch_size", SEQUENCES), (context, TOKENS)):
+            for value in values:
+                try:
+                    found = self.estimate(type(config).build(config.model_dump() | {option: value}), budget, quick=True)
+                except (ConfigError, NoEstimate):
+                    continue
+                answers[option].append({"value": value, "bytes": found.allocated_bytes, "terms": found.terms})
+        return answers
+
+    def fit(self, config: Config, budget: Budget, cancelled: Callable[[], bool] = lambda: False) -> list[Way]:
+        """The best three ways to make a run fit that keep model, context and effective batch."""
+        return self._traced(self._search(config, budget, cancelled).best)
+
+    def largest(
+        self, config: Config, option: str, budget: Budget, cancelled: Callable[[], bool] = lambda: False
+    ) -> Way | None:
+        """The largest preset, context or batch that fits; None if not even the smallest does.
+
+        Raises:
+            ConfigError: for an option that is none of these.
+        """
+        search = self._search(config, budget, cancelled)
+        try:
+            return self._traced(lambda: search.largest(option))
+        except ValueError as error:
+            raise ConfigError([Problem("largest", str(error))]) from None
+
+    # How far off.
+
+    def probe(self, config: PretrainConfig) -> dict[str, Any]:
+        """Run three real steps, and keep what they took beside the estimate.
+
+        Raises:
+            Busy: while a run holds the trainer.
+            ConfigError, NoEstimate: as `estimate`.
+            NotEnoughMemory: rather than trying what exceeds the memory here.
+        """
+        device, resolved = find_device(config.device), self.resolved(config)
+        told = self.of_run(config, resolved, self.where_it_runs(str(device)), self._threads)
+        refuse_what_exceeds(told, config, force=False)
+        lock = TrainerLock(self._store.root, str(device))
+        lock.acquire({"state": "probing"})
+        try:
+            measured = probe(config, resolved, device)
+        finally:
+            lock.release()
+        found = {
+            "run_id": None,
+            "environment": {"device_name": device_name(device)},
+            "estimate": told.as_record(),
+            "measured": measured,
+        }
+        write_json(self._probes, {"probes": [*self._probed(), found][-MOST_PROBES:]})
+        return found
+
+    def accuracy(self) -> dict[str, Any]:
+        """How far estimates have been off: `accuracy` over all runs and probes here."""
+        runs = [row.record for row in self._store.rows() if row.record and not row.damaged]
+        return accuracy([*runs, *self._probed()])
+
+    @property
+    def _probes(self) -> Path:
+        return self._store.root / "probes.json"
+
+    def _probed(self) -> list[dict[str, Any]]:
+        try:
+            return read_json(self._probes).get("probes", []) if self._probes.exists() else []
+        except DamagedRun:
+            return []
+
+    # Inside.
+
+    def _search(self, config: Config, budget: Budget, cancelled: Callable[[], bool]) -> Search:
+        return Search(self._estimator, config, lambda changed: self._job(changed, budget), budget, cancelled)
+
+    def _job(self, config: Config, budget: Budget) -> Job:
+        if isinstance(config, FinetuneConfig):
+            facts = self._estimator.model(model_config(config.model_name))
+            return finetuning_job(config, facts, budget.device, self._threads)
+        return pretraining_job(config, self.resolved(config), budget.device, config.threads or self._threads)
+
+    def resolved(self, config: PretrainConfig) -> Resolved:
+        """What a config means, with the facts of its data where an earlier run here prepared it."""
+        return resolve(config, known_facts(config, self._store))
+
+    def _traced(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except TraceFailed as error:
+            raise NoEstimate(f"This step's memory could not be estimated. {error}") from None
+
+
+def accuracy(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How far estimates have been off, over runs that stored an estimate and a measured peak.
+
+    Returns:
+        points: {"run_id", "device", "estimated_bytes", "measured_bytes", "error"} a run, error as a share;
+        bands: {device: {"count", "least", "most"}}, the range of errors on each device.
+    """
+    points = []
+    for record in records:
+        told = record.get("estimate") or {}
+        measured = record.get("measured") or {}
+        if not told.get("allocated_bytes") or not measured.get("allocated_bytes"):
+            continue
+        off = told["allocated_bytes"] / measured["allocated_bytes"] - 1
+        points.append(
+            {
+                "run_id": record["run_id"],
+                "device": (record.get("environment") or {}).get("device_name"),
+                "estimated_bytes": told["allocated_bytes"],
+                "measured_bytes": measured["allocated_bytes"],
+                "error": off,
+            }
+        )
+    bands: dict[str, dict[str, Any]] = {}
+    for point in points:
+        band = bands.setdefault(str(point["device"]), {"count": 0, "least": point["error"], "most": point["error"]})
+        band["count"] += 1
+        band["least"], band["most"] = min(band["least"], point["error"]), max(band["most"], point["error"])
+    return {"points": points, "bands": bands}

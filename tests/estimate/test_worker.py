@@ -1,0 +1,52 @@
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from llm_testing.estimate.worker import TraceFailed, Worker
+from tests.estimate.parts import config, job
+
+
+def test_a_worker_that_was_killed_is_replaced():
+    with Worker() as worker:
+        first = worker.trace(job(config()))
+        pid = worker.pid
+        os.kill(pid, signal.SIGKILL)
+        while worker.pid == pid:
+            pass
+        again = worker.trace(job(config()))
+        assert worker.pid != pid
+        assert (again.num_bytes == first.num_bytes).all()
+
+
+def test_a_trace_that_takes_too_long_ends_the_process_and_says_so():
+    with Worker(timeout_s=0.05) as worker:
+        with pytest.raises(TraceFailed, match="ended without an answer"):
+            worker.trace(job(config()))
+        assert worker.pid is None
+
+
+def test_what_cannot_be_traced_is_told_in_one_line_and_the_process_lives_on(worker):
+    with pytest.raises(TraceFailed) as told:
+        worker.trace("no job")
+    assert "\n" not in str(told.value)
+    pid = worker.pid
+    worker.trace(job(config()))
+    assert worker.pid == pid
+
+
+def test_questions_from_several_threads_get_their_own_answers(worker):
+    depths = [1, 2, 3, 4] * 2
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: worker.trace(job(config(), num_layers=n)).num_layers, depths))
+    assert found == depths
+
+
+def test_closing_ends_the_process():
+    worker = Worker()
+    worker.trace(job(config(n_layer=1)))
+    assert worker.pid
+    worker.close()
+    assert worker.pid is None
+    worker.close()
