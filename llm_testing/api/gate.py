@@ -7,7 +7,7 @@ Gradio alone would run a cross-site POST and only withhold the answer.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -32,6 +32,7 @@ STARTUP = "/gradio_api/startup-events"
 SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
 SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 MOST_BODY_BYTES = 2 * 2**20
+OFTEN = "/live/"
 UPLOADS = (("POST", "/api/pretraining/archive"),)
 """Whose bodies are files: they pass in pieces to a route that looks who asks before it reads any."""
 MOST_UPLOAD_BYTES = 2 * 2**30
@@ -129,10 +130,21 @@ def _is_address(text: str) -> bool:
 
 
 class Gate:
-    """An ASGI app that lets through to another one only who may come in by a door, and says by which they came."""
+    """An ASGI app that lets through to another one only who may come in by a door, and says by which they came.
 
-    def __init__(self, app: Asgi, most_body_bytes: int = MOST_BODY_BYTES, door: TokenDoor | None = None):
+    Args:
+        often: what every open page asks each second, by path: it goes straight there, past Gradio's own layers.
+    """
+
+    def __init__(
+        self,
+        app: Asgi,
+        most_body_bytes: int = MOST_BODY_BYTES,
+        door: TokenDoor | None = None,
+        often: Mapping[str, Asgi] | None = None,
+    ):
         self.app = app
+        self.often = often or {}
         self.most_body_bytes = most_body_bytes
         self.door = door or TokenDoor(ON_THIS_MACHINE)
         self.headers = headers_for(self.door.place)
@@ -167,7 +179,8 @@ class Gate:
         if not begins and (answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting))):
             return await answer(scope, receive, _guarded(send, self.headers))
         incoming = _capped(receive) if uploads else _replay(body, receive)
-        await self.app(scope, incoming, _guarded(send, self.headers))
+        app = self.often.get(scope["path"], self.app) if scope["method"] == "GET" else self.app
+        await app(scope, incoming, _guarded(send, self.headers))
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes | None:
         """The whole body, or None where it is too long, however it is sent, or too slow."""

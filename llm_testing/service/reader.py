@@ -1,6 +1,7 @@
 """Looking at runs: curves by cursor, details, and what a checkpoint says and becomes."""
 
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ class Followed:
             rewound = [step for n, step in self._rewinds if n > cursor]
             if cursor < 0:
                 rewound = []
-            first = next((i for i, row in enumerate(self._rows) if row["n"] > cursor), len(self._rows))
+            first = bisect_right(self._rows, cursor, key=lambda row: row["n"])  # numbers rise, rewinds only cut
             return Points(self._rows[first:], newest, min(rewound) if rewound else None)
 
 
