@@ -1,5 +1,6 @@
 """What a run would take in memory, as REST calls; the old query shapes are answered with the old keys beside ours."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -8,7 +9,7 @@ from llm_testing.api.calls import Asked, Call
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import Show
 from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.estimate.budget import GIB, MIB, Budget
+from llm_testing.estimate.budget import CARDS, GIB, MIB, Budget
 from llm_testing.estimate.result import Estimate
 from llm_testing.service.base_models import is_folder
 from llm_testing.service.roles import check
@@ -33,6 +34,28 @@ class FinetuneQuery(FinetuneConfig):
     """The card by its size; absent means the one here, else one of 16 GB."""
     card: CardName = None
     """The card by its name, instead."""
+
+
+class PretrainAsk(PretrainQuery):
+    """The same with what the page wants to know."""
+
+    here: Annotated[bool, Show("This machine", "Memory")] = False
+    """Ask about the memory that the run would use on this machine."""
+    quick: Annotated[bool, Show("Quick", "Memory")] = False
+    """Leave reserved bytes open, for an answer at once."""
+    largest: Annotated[str | None, Field(max_length=40), Show("Largest", "Memory")] = None
+    """The option whose largest value that fits is wanted."""
+
+
+class FinetuneAsk(FinetuneQuery):
+    """The same with what the page wants to know."""
+
+    here: Annotated[bool, Show("This machine", "Memory")] = False
+    """Ask about the memory that the run would use on this machine."""
+    quick: Annotated[bool, Show("Quick", "Memory")] = False
+    """Leave reserved bytes open, for an answer at once."""
+    largest: Annotated[str | None, Field(max_length=40), Show("Largest", "Memory")] = None
+    """The option whose largest value that fits is wanted."""
 
 
 def pretraining(asked: Asked) -> dict[str, Any]:
@@ -76,6 +99,81 @@ def finetuning(asked: Asked) -> dict[str, Any]:
     return {**_earlier(summed, found), **found.as_dict()}
 
 
+def for_page(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Asked], dict[str, Any]]:
+    """The call that answers the page's memory bar and tab for one kind of run."""
+
+    def estimate(asked: Asked) -> dict[str, Any]:
+        """The memory of a run's step with its timeline; quick leaves reserved bytes open and the verdict likely."""
+        config, budget, asks = _asked_about(asked, kind)
+        found = asked.lab.estimates.estimate(config, budget, quick=asks["quick"])
+        return {
+            **found.as_dict(),
+            "timeline": found.timeline,
+            "warning": None if asks["quick"] else warning(found, budget),
+        }
+
+    return estimate
+
+
+def for_fit(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Asked], dict[str, Any]]:
+    """The call that finds what fits for one kind of run."""
+
+    def fit(asked: Asked) -> dict[str, Any]:
+        """The best three ways to make a run fit; with largest, the largest value of that option that fits instead."""
+        config, budget, asks = _asked_about(asked, kind)
+        if asks["largest"]:
+            way = asked.lab.estimates.largest(config, asks["largest"], budget)
+            return {"ways": [way.as_dict()] if way else []}
+        return {"ways": [way.as_dict() for way in asked.lab.estimates.fit(config, budget)]}
+
+    return fit
+
+
+def for_curves(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Asked], dict[str, Any]]:
+    """The call that answers with curves over batch and context for one kind of run."""
+
+    def curves(asked: Asked) -> dict[str, Any]:
+        """Allocated bytes over batch sizes and over context lengths."""
+        config, budget, _ = _asked_about(asked, kind)
+        return {**asked.lab.estimates.curves(config, budget), "free_bytes": budget.free_bytes}
+
+    return curves
+
+
+def cards(asked: Asked) -> dict[str, Any]:
+    """The cards that can be asked about by name, and what a run here would really use."""
+    here = asked.lab.estimates.where_it_runs("auto")
+    return {
+        "cards": [{"name": card.name, "num_gb": card.num_gb} for card in CARDS],
+        "here": {"name": here.name, "device": here.device, "free_bytes": here.free_bytes},
+    }
+
+
+def trust(asked: Asked) -> dict[str, Any]:
+    """Estimate against measured peak of every run that has both, and the range of errors on each device."""
+    return asked.lab.estimates.accuracy()
+
+
+def probe(asked: Asked) -> dict[str, Any]:
+    """Three real steps on this machine: what they took, beside the estimate."""
+    config, _, _ = _asked_about(asked, PretrainConfig)
+    return asked.lab.estimates.probe(config)
+
+
+def _asked_about(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]) -> tuple[Any, Budget, dict[str, Any]]:
+    """The config and the memory that a body of the page asks about, and the rest of it."""
+    given = asked.given()
+    asks = {name: given.pop(name, default) for name, default in (("quick", False), ("largest", None), ("here", False))}
+    memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
+    config = kind.build(given)
+    if isinstance(config, FinetuneConfig) and is_folder(config.model_name):
+        check(asked.request, "paths")
+    device = getattr(config, "device", "auto")
+    if asks["here"]:
+        return config, asked.lab.estimates.where_it_runs(device), asks
+    return config, asked.lab.estimates.budget(device, memory, card), asks
+
+
 def _estimate(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]) -> tuple[Estimate, Any]:
     given = {name: getattr(asked.query, name) for name in asked.query.model_fields_set}
     memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
@@ -116,4 +214,13 @@ def warning(found: Estimate, budget: Budget) -> str | None:
 ESTIMATES = (
     Call("GET", "/api/pretraining/estimate-vram", "look", pretraining, query=PretrainQuery),
     Call("GET", "/api/fine-tuning/estimate-vram", "look", finetuning, query=FinetuneQuery),
+    Call("POST", "/api/pretraining/estimate", "compute", for_page(PretrainConfig), body=PretrainAsk),
+    Call("POST", "/api/fine-tuning/estimate", "compute", for_page(FinetuneConfig), body=FinetuneAsk),
+    Call("POST", "/api/pretraining/fit", "compute", for_fit(PretrainConfig), body=PretrainAsk),
+    Call("POST", "/api/fine-tuning/fit", "compute", for_fit(FinetuneConfig), body=FinetuneAsk),
+    Call("POST", "/api/pretraining/estimate-curves", "compute", for_curves(PretrainConfig), body=PretrainAsk),
+    Call("POST", "/api/fine-tuning/estimate-curves", "compute", for_curves(FinetuneConfig), body=FinetuneAsk),
+    Call("POST", "/api/pretraining/probe", "start", probe, body=PretrainAsk, alone=True),
+    Call("GET", "/api/estimates/cards", "look", cards),
+    Call("GET", "/api/estimates/accuracy", "look", trust),
 )

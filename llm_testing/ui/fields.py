@@ -19,14 +19,18 @@ AUTOMATIC = "automatic"
 _FINEST = 0.01
 
 
-def control(option: Option, content: Any) -> gr.components.Component:
-    """The control of an option with a content, as `shown` makes it from a value."""
+def control(option: Option, content: Any, form: str = "option") -> gr.components.Component:
+    """The control of an option with a content, as `shown` makes it from a value.
+
+    Args:
+        form: which form it stands in; part of its id in the document.
+    """
     unit = f" ({option.show.unit})" if option.show.unit else ""
     shared = {
         "label": option.show.title + unit,
         "info": option.help,
         "value": content,
-        "elem_id": f"lt-option-{option.name}",
+        "elem_id": f"lt-{form}-{option.name}",
         "elem_classes": ["lt-option", "lt-wide"] if needs_room(option) else ["lt-option"],
         "interactive": True,
     }

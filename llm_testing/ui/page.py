@@ -7,6 +7,7 @@ import gradio as gr
 from llm_testing.service.endpoints import Endpoint
 from llm_testing.service.lab import Lab
 from llm_testing.ui.endpoints import add_endpoints
+from llm_testing.ui.estimator import estimator_tab
 from llm_testing.ui.guard import guard_handlers
 from llm_testing.ui.history import history_tab
 from llm_testing.ui.pretraining import pretraining_tab
@@ -29,6 +30,8 @@ def build_page(lab: Lab, endpoints: Sequence[Endpoint] = (), signs_in: bool = Fa
         with gr.Tabs(elem_id="lt-tabs"):
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining_tab(page, lab)
+            with gr.Tab("VRAM Estimator", id="vram"):
+                estimator_tab(page, lab)
             with gr.Tab("Run History", id="history"):
                 history_tab(lab)
         add_endpoints(endpoints)

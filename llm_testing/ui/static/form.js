@@ -2,6 +2,7 @@
 
 import { drawCorpus, knowTokens, mountCorpus } from "./corpus.js";
 import { el, show } from "./dom.js";
+import { FitBar } from "./vram.js";
 import { plain } from "./words.js";
 
 const COPIES = [["cli", "command line"], ["yaml", "YAML"], ["python", "Python"]];
@@ -12,7 +13,8 @@ let draft = null;
 export const draftConfig = () => draft;
 
 export function mountSummary(element, feed, props, watch) {
-  const box = element.querySelector(".lt-summary");
+  const whole = element.querySelector(".lt-summary"), box = el("div", {}), fits = new FitBar();
+  whole.replaceChildren(box, fits.box);
   box.setAttribute("aria-live", "polite");
   const draw = () => {
     const said = props.value;
@@ -20,6 +22,8 @@ export function mountSummary(element, feed, props, watch) {
     draft = said.config ?? null;
     show(box, said, () => (said.problems.length ? problems(said.problems) : figures(said)));
     mark(said.problems);
+    fits.box.hidden = !draft;
+    if (draft) fits.about("pretraining", draft);
     if (draft) knowTokens(draft.corpus, said.train_tokens);
     mountCorpus();
     drawCorpus();

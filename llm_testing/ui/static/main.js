@@ -7,6 +7,7 @@ import { mountStrip } from "./strip.js";
 import { mountLive } from "./live.js";
 import { mountSummary } from "./form.js";
 import { mountAttention } from "./attention.js";
+import { mountEstimator, wantedChanges } from "./estimator.js";
 import { followRuns } from "./models.js";
 import { mountPlayground } from "./playground.js";
 import { mountShelf } from "./shelf.js";
@@ -24,7 +25,7 @@ function theFeed() {
 }
 const PARTS = {
   head: mountHead, strip: mountStrip, views: mountViews, live: mountLive, playground: mountPlayground,
-  attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened,
+  attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
 };
 
 export function mount(part, element, props, watch) {
@@ -39,6 +40,7 @@ export function wake() {
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
 export const shownFork = () => document.documentElement.dataset.ltFork ?? "";
+export { wantedChanges };
 export const openRun = () => openedRun();
 export function reloadHistory() { wake(); return reloadRuns(); }
 
