@@ -21,7 +21,8 @@ GRADIO = "/gradio_api/"
 VIEWER_READS = ("queue/data", "queue/status", "info", "openapi.json", "startup-events", "app_id", "theme.css",
                 "login_check", "user", "heartbeat/")  # fmt: skip
 """Of Gradio's own routes what its page needs to be shown; none of them gives a file."""
-VIEWER_POSTS = ("/gradio_api/queue/join", "/gradio_api/reset")
+VIEWER_POSTS = ("/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/reset")
+"""The two ways to a handler, which checks the role itself, and the page's own tidying."""
 OURS = "/api/"
 """Our own calls check the role themselves."""
 

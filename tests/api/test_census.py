@@ -188,8 +188,26 @@ def test_no_handler_of_the_page_acts_for_one_who_may_only_look(app_at, lab, plac
             if dependency["api_visibility"] == "private" and dependency["targets"][0][1] != "load":
                 acting += 1
                 assert ended.startswith("refused: You may not"), f"{dependency['targets']} ended {ended}"
+                direct = {"fn_index": dependency["id"], "data": data, "session_hash": "census"}
+                straight = client.post("/gradio_api/run/predict", json=direct, headers=app.bearer("viewer"))
+                assert straight.status_code >= 400, f"{dependency['targets']} answered {straight.text[:200]}"
             assert ended != "no answer"
     assert acting >= 10 and still()
+
+
+@pytest.mark.parametrize("place", [Place.LAN, Place.SPACE, Place.DEMO])
+def test_the_page_opens_without_an_error_for_one_who_may_only_look(app_at, place):
+    app = app_at(place)
+    with app.client(**app.bearer("viewer")) as client:
+        loads = [
+            d for d in client.get("/config").json()["dependencies"] if d["targets"] and d["targets"][0][1] == "load"
+        ]
+        assert loads
+        for load in loads:
+            inputs = app.page.fns[load["id"]].inputs
+            direct = {"fn_index": load["id"], "data": [None] * len(inputs), "session_hash": "opens"}
+            reply = client.post("/gradio_api/run/predict", json=direct)
+            assert not load["backend_fn"] or reply.status_code == 200, reply.text
 
 
 def test_a_named_endpoint_asks_for_the_same_right_as_its_rest_call(app_at, lab):
