@@ -23,7 +23,7 @@ def main() -> None:
     """Time traces, repetitions and the allocator's simulation."""
     args = arguments(__doc__).parse_args()
     from llm_testing.config.finetune import FinetuneConfig
-    from llm_testing.config.open_models import known_config
+    from llm_testing.config.models import known_config
     from llm_testing.config.pretrain import PretrainConfig
     from llm_testing.config.resolve import resolve
     from llm_testing.estimate.budget import card_of

@@ -15,6 +15,7 @@ from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
+from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import (
     BadRunId,
@@ -80,25 +81,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_training(commands: Any) -> None:
-    options = options_of(PretrainConfig)
-    presets = "; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items())
-    train = _command(
-        commands, "pretrain", training.pretrain,
-        usage=f"{PROGRAM} pretrain [--preset NAME] [--config FILE] [any option] [--runs-dir DIR] [--json]",
-        epilog=f"Presets fill what is not given. {presets} The defaults shown are those of --preset none.",
-    )  # fmt: skip
-    train.add_argument("--preset", metavar="NAME", help=f"{', '.join(PRESETS)} or none [default recommended]")
-    train.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
-    train.add_argument("--queue", action="store_true", help="wait while another run holds the trainer")
-    train.add_argument("--force", action="store_true", help="try a card that the run is estimated to exceed")
-    add_flags(train, options.values())
-    _known(train, json=True)
+    for name, act, config, there in (
+        ("pretrain", training.pretrain, PretrainConfig, PRESETS),
+        ("finetune", training.finetune, FinetuneConfig, FINETUNE_PRESETS),
+    ):
+        presets = "; ".join(f"{preset_name}: {preset.about}" for preset_name, preset in there.items())
+        train = _command(
+            commands, name, act,
+            usage=f"{PROGRAM} {name} [--preset NAME] [--config FILE] [any option] [--runs-dir DIR] [--json]",
+            epilog=f"Presets fill what is not given. {presets} The defaults shown are those of --preset none.",
+        )  # fmt: skip
+        train.add_argument("--preset", metavar="NAME", help=f"{', '.join(there)} or none [default recommended]")
+        train.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
+        train.add_argument("--queue", action="store_true", help="wait while another run holds the trainer")
+        train.add_argument("--force", action="store_true", help="try a card that the run is estimated to exceed")
+        add_flags(train, options_of(config).values())
+        _known(train, json=True)
 
     again = _command(
         commands, "resume", training.resume, usage=f"{PROGRAM} resume RUN_ID [--max-steps N] [options that may change]"
     )
     again.add_argument("run_id", metavar="RUN_ID")
-    add_flags(again, [option for option in options.values() if option.show.resume == "change"])
+    add_flags(again, training.changeable_options().values())
     _known(again, json=True)
 
 
@@ -149,6 +153,7 @@ def _add_texts(commands: Any) -> None:
     _known(bring)
 
     tables = _command(commands, "options", texts.options)
+    tables.add_argument("--finetune", action="store_true", help="those of fine-tuning")
     tables.add_argument("--markdown", action="store_true", help="as Markdown, as in the README")
     tables.add_argument("--into", type=Path, metavar="FILE", help="rewrite the tables between a file's markers")
     _known(tables)

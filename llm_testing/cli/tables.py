@@ -4,7 +4,7 @@ from pathlib import Path
 
 from llm_testing.cli.flags import default_in_words, takes_in_words
 from llm_testing.config.option import Option
-from llm_testing.config.presets import PRESETS
+from llm_testing.config.presets import Preset
 from llm_testing.errors import NotFound
 
 
@@ -30,9 +30,9 @@ def plain_tables(options: dict[str, Option]) -> str:
     return "\n".join(lines)
 
 
-def preset_table() -> str:
+def preset_table(presets: dict[str, Preset]) -> str:
     """A Markdown table of the presets."""
-    rows = [f"| {preset.title} | `{name}` | {preset.about} |" for name, preset in PRESETS.items()]
+    rows = [f"| {preset.title} | `{name}` | {preset.about} |" for name, preset in presets.items()]
     return "\n".join(["| preset | `--preset` | what it is for |", "| --- | --- | --- |", *rows]) + "\n"
 
 

@@ -8,7 +8,10 @@ from llm_testing.cli.answer import OK, print_json, print_lines, table
 from llm_testing.cli.door import new_sampling, open_lab
 from llm_testing.cli.tables import markdown_tables, plain_tables, preset_table, rewrite
 from llm_testing.cli.terminal import ProgressLine
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
+from llm_testing.config.presets import PRESETS
+from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.signals import on_stop_signals
@@ -76,9 +79,15 @@ def download(args: argparse.Namespace) -> int:
 
 def options(args: argparse.Namespace) -> int:
     """The option tables."""
-    declared = options_of(PretrainConfig)
+    declared = options_of(FinetuneConfig if args.finetune else PretrainConfig)
     if args.into:
-        changed = rewrite(args.into, {"presets": preset_table(), "options": markdown_tables(declared)})
+        tables = {
+            "presets": preset_table(PRESETS),
+            "options": markdown_tables(options_of(PretrainConfig)),
+            "finetune-presets": preset_table(FINETUNE_PRESETS),
+            "finetune-options": markdown_tables(options_of(FinetuneConfig)),
+        }
+        changed = rewrite(args.into, tables)
         print_lines([f"{args.into} is {'rewritten' if changed else 'up to date'}."])
     else:
         sys.stdout.write(markdown_tables(declared) if args.markdown else plain_tables(declared))

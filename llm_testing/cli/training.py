@@ -1,4 +1,4 @@
-"""`pretrain` and `resume`: a run in this process, from its flags to its exit status."""
+"""`pretrain`, `finetune` and `resume`: a run in this process, from its flags to its exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from llm_testing.cli.answer import FAILED, INTERRUPTED, OK, WRONG_USE, print_jso
 from llm_testing.cli.door import open_lab
 from llm_testing.cli.flags import given_values
 from llm_testing.cli.terminal import ProgressLine, duration
-from llm_testing.config.option import options_of
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.option import Option, Options, options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.text import read_config_file
 from llm_testing.errors import ConfigError, Problem
@@ -38,20 +39,38 @@ def pretrain(args: argparse.Namespace) -> int:
     return _run(lab, work, args.json)
 
 
+def finetune(args: argparse.Namespace) -> int:
+    """Tune an open model on examples."""
+    values, preset = chosen(args, FinetuneConfig)
+    lab = open_lab(args)
+    lab.finetuning.config(values, preset)
+
+    def work(**watching: Any) -> str:
+        return lab.finetuning.run_here(values, preset=preset, queue=args.queue, force=args.force, **watching)
+
+    return _run(lab, work, args.json)
+
+
+def changeable_options() -> dict[str, Option]:
+    """Options of any kind of run that may change when it is resumed."""
+    every = options_of(FinetuneConfig) | options_of(PretrainConfig)
+    return {name: option for name, option in every.items() if option.show.resume == "change"}
+
+
 def resume(args: argparse.Namespace) -> int:
     """Go on with a run that was stopped or interrupted, or extend one that is completed."""
-    changes = given_values(args, options_of(PretrainConfig))
+    changes = given_values(args, changeable_options())
     lab = open_lab(args)
     return _run(lab, lambda **watching: lab.resume_here(args.run_id, changes, **watching), args.json)
 
 
-def chosen(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def chosen(args: argparse.Namespace, config: type[Options] = PretrainConfig) -> tuple[dict[str, Any], str]:
     """The values that were given and the preset they stand on: flags win over --config, which wins over the preset.
 
     Raises:
         ConfigError: for flags and files that cannot be read.
     """
-    flags = given_values(args, options_of(PretrainConfig))
+    flags = given_values(args, options_of(config))
     from_file = read_config_file(args.config) if args.config else {}
     preset = args.preset or from_file.pop("preset", None) or DEFAULT_PRESET
     if not isinstance(preset, str):

@@ -34,3 +34,36 @@ class DataFacts:
     tokenizer_trained_bytes: int | None
     python: str | None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExampleFacts:
+    """Counts and identity of the examples that a fine-tuning run trains and validates on.
+
+    Args:
+        data_format, template: as found, never "auto"; template "model" is the model's own.
+        num_rows: taken from the dataset, those that were left out included.
+        train_sequences, val_sequences: what an epoch reads, after splitting, and after packing where it is on.
+        train_tokens, val_tokens: without padding.
+        learned_tokens: of train_tokens, those that the loss counts.
+        num_cut: sequences that did not fit and lost their end.
+        num_left_out: rows with nothing to learn in what was kept of them.
+        longest: tokens of the longest sequence before it was cut.
+        fingerprint: sha256 (hex) over tokens and marks, in order.
+        warnings: sentences for the user.
+    """
+
+    dataset: str
+    data_format: str
+    template: str
+    num_rows: int
+    train_sequences: int
+    val_sequences: int
+    train_tokens: int
+    val_tokens: int
+    learned_tokens: int
+    num_cut: int
+    num_left_out: int
+    longest: int
+    fingerprint: str
+    warnings: tuple[str, ...] = ()

@@ -195,6 +195,10 @@ class PretrainConfig(Options):
             )
         return found
 
+    def warmup(self, total_steps: int) -> int:
+        """Steps over which the learning rate rises; here whatever the run's length."""
+        return self.warmup_steps
+
     def width_and_heads(self) -> tuple[int, int]:
         """n_embd and n_head of the model that is meant."""
         size = SIZES["nano" if self.config_name == "custom" else self.config_name]

@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 
 Batch = tuple[np.ndarray, np.ndarray]
-"""Inputs and targets, int64, each (sequences, window)."""
+"""Inputs and targets, int64, each (sequences, window); a negative target is left out of the loss."""
 
 
 class TrainWindows:
@@ -41,6 +41,11 @@ class TrainWindows:
         """Epochs read after `step` updates."""
         whole, rest = divmod(step, self.steps_per_epoch)
         return whole + min(rest * self._per_step / self.windows_per_epoch, 1.0)
+
+    def num_tokens(self, step: int) -> int:
+        """Tokens that update number `step` reads."""
+        before = step % self.steps_per_epoch * self._per_step
+        return min(self._per_step, self.windows_per_epoch - before) * self._window
 
     def micro_batches(self, step: int) -> list[Batch]:
         """The micro-batches of update number `step`, counted from 0."""

@@ -39,13 +39,15 @@ def fetch_text_dataset(
     repo: str,
     config: str | None,
     split: str,
-    column: str,
+    column: str | None,
     to: Path,
     report: Report,
     check: Check,
     first: int | None = None,
 ) -> Rows:
     """Write one column of a split as lines {"text": ...} into the file `to`; rows without text are left out.
+
+    With no column every row is written whole, as a line of its fields.
 
     Args:
         repo: owner/name.
@@ -137,7 +139,7 @@ def _open(repo: str, config: str | None, split: str, commit: str) -> tuple[Itera
 
 
 def _copy(
-    rows: Iterable[dict], column: str, name: str, file: BinaryIO, place: "_Place", pace: Pace, first: int | None
+    rows: Iterable[dict], column: str | None, name: str, file: BinaryIO, place: "_Place", pace: Pace, first: int | None
 ) -> None:
     import pyarrow  # noqa: PLC0415  (comes with datasets)
     from huggingface_hub import errors  # noqa: PLC0415
@@ -146,9 +148,10 @@ def _copy(
         for row in rows:
             if first is not None and pace.done >= first:
                 break
-            text = _text_of(row, column, name)
-            if text.strip():
-                file.write(json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            line = row if column is None else {"text": _text_of(row, column, name)}
+            if column is None or line["text"].strip():
+                # What JSON has no form for, like a time, stands in words.
+                file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
             pace.add(1)
             place.note(rows, pace.done, file)
     except (errors.HfHubHTTPError, ConnectionError, TimeoutError, ValueError, pyarrow.ArrowException) as error:

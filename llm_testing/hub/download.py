@@ -52,6 +52,7 @@ def download_file(
     sha256: str | None = None,
     max_bytes: int | None = None,
     name: str | None = None,
+    headers: dict[str, str] | None = None,
 ) -> Downloaded:
     """Fetch url into the file `to`; what a stopped call had fetched is gone on with, if the server's file is the same.
 
@@ -60,6 +61,7 @@ def download_file(
         sha256: hex digest that the content must have.
         max_bytes: refuse a larger file.
         name: what the user calls it; the file's name if absent.
+        headers: sent to url's host alone, such as a token.
 
     Raises:
         DownloadError: not http or https, unreachable, missing, not permitted, too large, or other content than sha256.
@@ -74,7 +76,8 @@ def download_file(
     to.parent.mkdir(parents=True, exist_ok=True)
     transfer = _Transfer(url, to, name, max_bytes, Pace(report, check, f"downloading {name}", None, "bytes"), check)
     with disk_full_named(to):
-        with httpx.Client(timeout=TIMEOUT, follow_redirects=True, headers={"Accept-Encoding": "identity"}) as client:
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
+        with httpx.Client(timeout=TIMEOUT, follow_redirects=True, headers=sent) as client:
             try:
                 transfer.run(client)
             except _TooLarge:

@@ -3,13 +3,25 @@
 The global random state is never touched, so sampling between training steps does not change the training.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-from llm_testing.model.gpt import GPT
+
+class Writes(Protocol):
+    """A model that can continue a text: our own GPT, or an open model."""
+
+    training: bool
+
+    def eval(self) -> Self: ...
+
+    def train(self, mode: bool = True) -> Self: ...
+
+    def logits_after(self, tokens: list[int], memory: dict) -> Tensor:
+        """Scores (V,) of the next token; memory is the caller's, for what need not be computed twice."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +42,28 @@ class Sampling:
     seed: int = 0
 
 
-def generate(model: GPT, prompt: list[int], sampling: Sampling, end_id: int | None = None) -> Iterator[int]:
-    """Yield new tokens after the prompt until max_tokens or the end token.
+def generate(
+    model: Writes, prompt: list[int], sampling: Sampling, end_id: int | Collection[int] | None = None
+) -> Iterator[int]:
+    """Yield new tokens after the prompt until max_tokens or an end token.
 
-    The model's mode is restored between tokens, so it may be the one that is being trained. Each token is computed from
-    the last context_length tokens anew: simple, and quick enough for the lengths that are sampled here.
+    The model's mode is restored between tokens, so it may be the one that is being trained.
 
     Args:
         prompt: token ids, at least one.
     """
-    device = model.token_embedding.weight.device
+    ends = end_id if isinstance(end_id, Collection) else (end_id,)
+    memory: dict = {}
     random = torch.Generator().manual_seed(sampling.seed)
     tokens = list(prompt)
     for _ in range(sampling.max_tokens):
-        seen_BT = torch.tensor([tokens[-model.shape.context_length :]], device=device)
         was_training = model.training
         model.eval()
         with torch.no_grad():
-            logits_V = model.head(model.hidden(seen_BT)[:, -1]).float().flatten().cpu()
+            logits_V = model.logits_after(tokens, memory).float().cpu()
         model.train(was_training)
         token = draw(logits_V, sampling, random)
-        if token == end_id:
+        if token in ends:
             return
         tokens.append(token)
         yield token

@@ -140,6 +140,14 @@ class GPT(nn.Module):
                 x_BTC = block(x_BTC)
         return self.norm(x_BTC)
 
+    def logits_after(self, tokens: list[int], memory: dict) -> Tensor:
+        """Logits (V,) of what follows tokens.
+
+        Computed from the last context_length tokens anew, memory unused: simple, and quick enough for a small model.
+        """
+        seen_BT = torch.tensor([tokens[-self.shape.context_length :]], device=self.token_embedding.weight.device)
+        return self.head(self.hidden(seen_BT)[:, -1]).flatten()
+
     @torch.no_grad()
     def start_weights(self, generator: torch.Generator) -> None:
         """Draw GPT-2's starting weights from a private generator; order and values depend on nothing else.

@@ -13,35 +13,96 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, masking_utils
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.pytorch_utils import Conv1D
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.models import TARGETS
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.model.device import dtype_of
 
+PIECE = 1024
+"""Positions whose logits are held at a time by the chunked loss."""
 PER_LAYER = ("layer_types", "mlp_layer_types", "no_rope_layers")
 """Entries of a config that have one value for each layer."""
 
 
 class OpenModel(nn.Module):
-    """Tokens in, logits out, as our own GPT; inside is a model of transformers, perhaps with an adapter."""
+    """Tokens in, logits out, as our own GPT; inside is a model of transformers, perhaps with an adapter.
 
-    def __init__(self, inner: nn.Module, padded: bool, pad_id: int):
+    Args:
+        causal: the model of transformers itself, into which an adapter was put in place.
+        chunked_loss: compute the loss a piece of the batch at a time, so that never all logits are there.
+    """
+
+    def __init__(self, inner: nn.Module, causal: nn.Module, chunked_loss: bool):
         super().__init__()
-        self.inner, self.padded, self.pad_id = inner, padded, pad_id
+        self.inner = inner
+        # A plain attribute: as a submodule its parameters would be listed twice.
+        object.__setattr__(self, "causal", causal)
+        self.chunked_loss = chunked_loss and _head_alone_makes_logits(causal.config)
 
-    def forward(self, tokens_BT: Tensor) -> Tensor:
-        """Logits (B, T, V)."""
-        mask_BT = (tokens_BT != self.pad_id).long() if self.padded else None
-        return self.inner(input_ids=tokens_BT, attention_mask=mask_BT, use_cache=False).logits
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, T, V) of tokens (B, T), or of packed ones with their positions, (2, B, T)."""
+        return self.inner(**self._inputs(tokens), use_cache=False).logits
+
+    def loss_sum(self, tokens: Tensor, y_BT: Tensor) -> Tensor:
+        """Summed cross-entropy in nats over the targets, those of -100 left out; a 0-dim tensor."""
+        if not self.chunked_loss:
+            return _cross_entropy(self(tokens).flatten(0, 1), y_BT.flatten())
+        hidden_NC = self.causal.base_model(**self._inputs(tokens), use_cache=False).last_hidden_state.flatten(0, 1)
+        pieces = zip(hidden_NC.split(PIECE), y_BT.flatten().split(PIECE), strict=True)
+        if not torch.is_grad_enabled():
+            return torch.stack([self._piece(h, y) for h, y in pieces]).sum()
+        # Each piece's logits are thrown away and computed again in the backward pass.
+        return torch.stack([checkpoint(self._piece, h, y, use_reentrant=False) for h, y in pieces]).sum()
+
+    def logits_after(self, tokens: list[int], memory: dict) -> Tensor:
+        """Logits (V) of what follows tokens; memory keeps what was computed of them before."""
+        device = self.head.weight.device
+        if len(tokens) > self.context_length:
+            memory.clear()
+            seen_BT = torch.tensor([tokens[-self.context_length :]], device=device)
+            return self.inner(input_ids=seen_BT, use_cache=False, logits_to_keep=1).logits[0, -1]
+        new_BT = torch.tensor([tokens[memory.get("length", 0) :]], device=device)
+        out = self.inner(input_ids=new_BT, past_key_values=memory.get("cache"), use_cache=True, logits_to_keep=1)
+        memory.update(cache=out.past_key_values, length=len(tokens))
+        return out.logits[0, -1]
+
+    @property
+    def context_length(self) -> int:
+        """How far back the model can look."""
+        config = self.causal.config
+        return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1 << 20
 
     @property
     def head(self) -> nn.Module:
         """The module that makes the logits."""
         return self.inner.get_output_embeddings()
+
+    def _inputs(self, tokens: Tensor) -> dict[str, Tensor]:
+        if tokens.dim() == 3:
+            # Positions that begin again at 0 tell transformers where one example ends and the next begins.
+            return {"input_ids": tokens[0], "position_ids": tokens[1]}
+        # Padding stands at the end, where nothing that counts looks at it: no mask is needed for it.
+        return {"input_ids": tokens}
+
+    def _piece(self, hidden_NC: Tensor, y_N: Tensor) -> Tensor:
+        return _cross_entropy(self.head(hidden_NC), y_N)
+
+
+def _cross_entropy(logits_NV: Tensor, y_N: Tensor) -> Tensor:
+    # In fp32 whatever the model computes in, as transformers' own loss.
+    return functional.cross_entropy(logits_NV.float(), y_N, reduction="sum")
+
+
+def _head_alone_makes_logits(config: PreTrainedConfig) -> bool:
+    """Whether nothing is done to the logits after the head, as some models squash or scale them."""
+    return not any(getattr(config, n, None) for n in ("final_logit_softcapping", "logits_scaling", "logit_scale"))
 
 
 def read_config(values: dict[str, Any]) -> PreTrainedConfig:
@@ -85,7 +146,7 @@ def layer_period(config: PreTrainedConfig) -> int:
 def from_config(config: PreTrainedConfig, tuning: FinetuneConfig) -> OpenModel:
     """A model without weights, on the meta device, ready for fine-tuning."""
     config = type(config).from_dict(config.to_dict())
-    config._attn_implementation = "sdpa"
+    config._attn_implementation = attention_of(tuning)
     config.use_cache = False
     with no_init_weights(), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype_of(tuning.weights_dtype))
@@ -105,6 +166,7 @@ def tuned(model: nn.Module, tuning: FinetuneConfig) -> OpenModel:
     Raises:
         ConfigError: for target_modules that the model does not have.
     """
+    causal = model
     if tuning.adapter != "full":
         model.requires_grad_(False)
     if tuning.use_gradient_checkpointing:
@@ -115,19 +177,27 @@ def tuned(model: nn.Module, tuning: FinetuneConfig) -> OpenModel:
             model.enable_input_require_grads()
         model = _with_adapter(model, tuning)
     model.train()
-    pad_id = model.config.pad_token_id
-    return OpenModel(model, padded=not tuning.packing, pad_id=0 if pad_id is None else pad_id)
+    return OpenModel(model, causal, tuning.fast_mode)
+
+
+def attention_of(tuning: FinetuneConfig) -> str:
+    """transformers' name of the attention that a run computes: fused kernels, or the plain score matrix."""
+    return "sdpa" if tuning.fast_mode else "eager"
 
 
 def _with_adapter(model: nn.Module, tuning: FinetuneConfig) -> nn.Module:
     linear = linear_names(model)
+    known = TARGETS.get(model.config.model_type, ())
+    usual = known if known and set(known) <= set(linear) else linear
     settings = LoraConfig(
         task_type="CAUSAL_LM",
         r=tuning.lora_r,
         lora_alpha=tuning.lora_alpha,
         lora_dropout=tuning.lora_dropout,
         # Not "all-linear", with which peft takes in fused experts, and then refuses dropout.
-        target_modules=list(tuning.target_modules) or linear,
+        target_modules=list(tuning.target_modules or usual),
+        use_rslora=tuning.use_rslora,
+        use_dora=tuning.use_dora,
     )
     try:
         with warnings.catch_warnings():
@@ -143,8 +213,14 @@ def _with_adapter(model: nn.Module, tuning: FinetuneConfig) -> nn.Module:
 def linear_names(model: nn.Module) -> list[str]:
     """The names of a model's linear layers in their blocks, but for the head: ["down_proj", "gate_proj", ...]."""
     head = model.get_output_embeddings()
-    linear = ((name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head)
-    return sorted({name.rpartition(".")[2] for name, _ in linear})
+    found: dict[str, int] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Linear | Conv1D) and module is not head:
+            name = path.rpartition(".")[2]
+            found[name] = found.get(name, 0) + 1
+    most = max(found.values(), default=0)
+    # A layer that stands alone, such as a projection in front of the blocks, is no part of them.
+    return sorted(name for name, count in found.items() if count > 1 or most == 1)
 
 
 def quantize_without_data(model: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from llm_testing.config.open_models import KNOWN_MODELS, known_config
+from llm_testing.config.models import known_config, known_models
 from llm_testing.errors import ConfigError, DownloadError, Problem
 from llm_testing.hub.models import fetch_model_config
 from llm_testing.store.strict_json import parse_json
@@ -22,7 +22,7 @@ def model_config(name: str) -> dict[str, Any]:
     try:
         return fetch_model_config(name)
     except DownloadError as error:
-        at_hand = ", ".join(model.hub_ids[0] for model in KNOWN_MODELS)
+        at_hand = ", ".join(model.hf_id for model in known_models())
         raise ConfigError([Problem("model_name", f"{error} Known without the Hub: {at_hand}.")]) from None
 
 

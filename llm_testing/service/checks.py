@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+from llm_testing.config.finetune import PERSONA, FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data.corpora import find_corpus, open_corpus
+from llm_testing.data.rows import list_row_files
 from llm_testing.data.sources import parse_address
 from llm_testing.errors import ConfigError, DataError, NotEnoughMemory, Problem
 from llm_testing.estimate.budget import CPU_SHARE, GIB
 from llm_testing.estimate.result import Estimate
 from llm_testing.jobs.progress import never_cancel, report_nothing
+from llm_testing.service.bases import is_path
 from llm_testing.train.memory import to_make_it_fit
 from llm_testing.train.session import check_device
 
@@ -21,11 +24,7 @@ def check_start(config: PretrainConfig, cache_dir: Path, usable_cores: int) -> s
     Raises:
         ConfigError: naming every option that was refused.
     """
-    problems = []
-    if config.threads and config.threads > usable_cores:
-        problems.append(
-            Problem("threads", f"This process may use {usable_cores} cores for a run; received {config.threads}.")
-        )
+    problems = _thread_problems(config, usable_cores)
     for field in ("corpus", "val_corpus"):
         value = getattr(config, field)
         if value is None or find_corpus(value):
@@ -35,13 +34,24 @@ def check_start(config: PretrainConfig, cache_dir: Path, usable_cores: int) -> s
                 next(iter(open_corpus(value, cache_dir, report_nothing, never_cancel).pieces()))
         except DataError as error:
             problems.append(Problem(field, str(error)))
-    try:
-        device = str(check_device(config))
-    except ConfigError as error:
-        problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return device
+    return _device(config, problems)
+
+
+def check_finetune(config: FinetuneConfig, cache_dir: Path, usable_cores: int) -> str:
+    """The device of a fine-tuning run that may start, as text; models and datasets of the Hub are not asked for yet.
+
+    Raises:
+        ConfigError: naming every option that was refused.
+    """
+    problems = _thread_problems(config, usable_cores)
+    if config.dataset != PERSONA and is_path(config.dataset):
+        try:
+            list_row_files(Path(config.dataset).expanduser())
+        except DataError as error:
+            problems.append(Problem("dataset", str(error)))
+    if config.adapter == "qlora" and config.device == "mps":
+        problems.append(Problem("adapter", "4-bit weights do not run on Apple GPUs. Choose lora, or the device cpu."))
+    return _device(config, problems)
 
 
 def refuse_what_exceeds(estimate: Estimate, config: PretrainConfig, force: bool) -> None:
@@ -65,3 +75,20 @@ def refuse_what_exceeds(estimate: Estimate, config: PretrainConfig, force: bool)
     raise NotEnoughMemory(
         f"This run needs about {need / GIB:.1f} GiB at its peak ({terms}), but {limit}. {to_make_it_fit(config)}"
     )
+
+
+def _thread_problems(config: PretrainConfig | FinetuneConfig, usable_cores: int) -> list[Problem]:
+    if not config.threads or config.threads <= usable_cores:
+        return []
+    return [Problem("threads", f"This process may use {usable_cores} cores for a run; received {config.threads}.")]
+
+
+def _device(config: PretrainConfig | FinetuneConfig, problems: list[Problem]) -> str:
+    """The device of a config without other problems; all of them are told together."""
+    try:
+        device = str(check_device(config))
+    except ConfigError as error:
+        problems = [*problems, *error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return device

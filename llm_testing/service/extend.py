@@ -1,11 +1,11 @@
 """What another length does to a run that goes on: the schedule is a function of it, so the learning rate may jump."""
 
-from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.recipe import Recipe
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.train.schedule import lr_at
 
 
-def jump_in_words(folder: RunFolder, config: PretrainConfig, step: int, total: int) -> tuple[str, ...]:
+def jump_in_words(folder: RunFolder, config: Recipe, step: int, total: int) -> tuple[str, ...]:
     """How a changed total moves the learning rate at a step; nothing where it does not."""
     before = folder.checkpoints.get(step).facts.get("total_steps")
     if not isinstance(before, int) or before == total:

@@ -10,25 +10,24 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.config.resolve import Resolved, resolve
-from llm_testing.data.prepare import PreparedData, prepare
-from llm_testing.data.tokenizers import FILE_NAME, Tokenizer, load_tokenizer
+from llm_testing.config.option import Options
 from llm_testing.errors import Cancelled, NotEnoughDisk, NotEnoughMemory, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import TERMINAL, RunState
 from llm_testing.jobs.threads import start_thread
+from llm_testing.service.bases import ExportRun
 from llm_testing.service.board import Board
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.extend import jump_in_words
 from llm_testing.service.journals import Journals
-from llm_testing.service.records import data_record, facts_of, summary_of
+from llm_testing.service.kinds import Kind
+from llm_testing.service.ready import Ready
+from llm_testing.service.records import summary_of
 from llm_testing.service.retention import forked_steps, tidy
 from llm_testing.service.views import Failure
-from llm_testing.store.files import write_bytes
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.times import utc_now, utc_text
@@ -38,9 +37,8 @@ from llm_testing.train.memory import (
     is_out_of_memory,
     measured_peaks,
     out_of_memory_in_words,
-    refuse_what_cannot_fit,
 )
-from llm_testing.train.session import Start, Surroundings, open_run, surroundings
+from llm_testing.train.session import Start, Surroundings, surroundings
 from llm_testing.train.state import Snapshot
 
 ENDED = {"completed": RunState.COMPLETED, "save": RunState.STOPPED, "signal": RunState.INTERRUPTED}
@@ -51,6 +49,7 @@ class Job:
     """A session that is to be run.
 
     Args:
+        kind: what sort of run it is; the config is of its class.
         start: the checkpoint it begins from, if any.
         checkpoint_step: the step of that checkpoint, which stays until the session ends.
         force: start on a card also what is estimated to exceed it.
@@ -59,12 +58,14 @@ class Job:
 
     store: RunStore
     folder: RunFolder
-    config: PretrainConfig
+    kind: Kind
+    config: Options
     cache_dir: Path
     usable_cores: int
     control: Control
     board: Board
     estimates: Estimates
+    export_run: ExportRun
     start: Start = field(default_factory=Start)
     checkpoint_step: int | None = None
     tokenizer_from: Path | None = None
@@ -99,81 +100,63 @@ class Job:
     def _session(self, place: Surroundings) -> None:
         # It takes seconds to come up, in which the data is prepared.
         start_thread("tracer", self.estimates.warm_up)
-        data = self._prepare()
-        resolved = self._resolve(data)
-        self._look_at_memory(place, resolved)
+        ready = self.kind.ready(self, place)
+        self._look_at_memory(place, ready)
         self._enter(
             RunState.RUNNING,
             environment=place.record,
-            data=data_record(data.facts),
-            parameters={"total": resolved.num_parameters, "trainable": resolved.num_parameters},
+            data=ready.data,
+            parameters={"total": ready.num_parameters, "trainable": ready.num_trainable},
+            **ready.record,
         )
-        self.board.change(num_parameters=resolved.num_parameters, total_steps=resolved.total_steps)
-        run, notes = open_run(
-            self.config, resolved, data, place, self.start, self.control, self._event, self._progress, self._save
-        )
+        self.board.change(num_parameters=ready.num_parameters, total_steps=ready.total_steps)
+        run, notes = ready.open(self._event, self._save)
         jump = ()
         if self.resumes:
-            jump = jump_in_words(self.folder, self.config, self.checkpoint_step, resolved.total_steps)
-        for note in (*resolved.warnings, *place.warnings, *notes, *jump):
-            self._warn(note)
+            jump = jump_in_words(self.folder, self.config, self.checkpoint_step, ready.total_steps)
+        for note in (*ready.warnings, *place.warnings, *notes, *jump):
+            self.warn(note)
         done = run.standing.step if run.standing.boundary_done else run.standing.step - 1
         if self.folder.last_row("metrics"):
             self._journals.rewind(done)
         self._event_row("session", how=self._how(), step=run.standing.step, total_steps=run.total_steps)
         outcome = run.run()
         if outcome == "completed":
+            ready.finish(run)
             self._end(RunState.COMPLETED, ended_early=run.standing.ended_early)
         else:
+            if self.control.stop_mode == "save":
+                ready.finish(run)
             self._ended_by_stop(run.standing.step)
 
-    def _look_at_memory(self, place: Surroundings, resolved: Resolved) -> None:
+    def _look_at_memory(self, place: Surroundings, ready: Ready) -> None:
         """Refuse what cannot fit, and write down what the step is estimated to take."""
         if place.device.type == "mps":
             return
         budget = self.estimates.where_it_runs(str(place.device))
         if budget.device == "cpu":
             # Certain without a trace, and at once.
-            refuse_what_cannot_fit(self.config, resolved.num_parameters, budget.free_bytes)
+            ready.refuse(budget.free_bytes)
+        if ready.estimate is None:
+            return
         try:
-            estimate = self.estimates.of_run(self.config, resolved, budget, place.threads)
+            estimate = ready.estimate(budget)
         except NoEstimate as error:
-            self._warn(str(error))
+            self.warn(str(error))
             return
         self._update(estimated_bytes=estimate.allocated_bytes, estimate=estimate.as_record())
         refuse_what_exceeds(estimate, self.config, self.force)
 
-    def _prepare(self) -> PreparedData:
-        tokenizer: Tokenizer | None = load_tokenizer(self.tokenizer_from) if self.tokenizer_from else None
-        config = self.config
-        data = prepare(
-            config.corpus, config.val_corpus, config.tokenizer, config.vocab_size, self.cache_dir,
-            self._progress, self.control.check, reuse_tokenizer=tokenizer,
-        )  # fmt: skip
-        earlier = facts_of(self.folder.record())
-        if self.resumes and earlier and earlier.fingerprint != data.facts.fingerprint:
-            raise WrongState(
-                f"The text of {config.corpus} is not what this run was trained on any more, so going on would not be "
-                "the same run. Bring the old text back, or fork a new run from its checkpoint.",
-                self.folder.run_id,
-            )
-        if not (self.folder.path / FILE_NAME).exists():
-            data.tokenizer.save(self.folder.path, write_bytes)
-        self._progress(Progress("building the model"))
-        return data
-
-    def _resolve(self, data: PreparedData) -> Resolved:
-        config = self.config
-        resolved = resolve(config, data.facts)
+    def longer_fork(self, total_steps: int) -> int | None:
+        """The length of a fork whose parent is as far as the whole run was to go; None where the length stands."""
         step = self.checkpoint_step or 0
-        if self.start.fork and resolved.total_steps <= step:
-            longer = step + resolved.total_steps
-            self._warn(
-                f"The checkpoint is at step {step:,} already, so the {resolved.total_steps:,} steps asked for come "
-                f"on top: this run ends at step {longer:,}."
-            )
-            resolved = resolve(config.model_copy(update={"max_steps": longer}), data.facts)
-        return resolved
+        if not self.start.fork or total_steps > step:
+            return None
+        self.warn(
+            f"The checkpoint is at step {step:,} already, so the {total_steps:,} steps asked for come "
+            f"on top: this run ends at step {step + total_steps:,}."
+        )
+        return step + total_steps
 
     def _earlier_environment(self) -> dict | None:
         return (self.folder.record()["environment"] or None) if self.resumes else None
@@ -192,7 +175,8 @@ class Job:
             self._enter(RunState(state))
         self.on_event(event)
 
-    def _progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
+        """Tell what the run is doing."""
         self.board.progress(progress)
         self.on_progress(progress)
 
@@ -201,7 +185,7 @@ class Job:
         try:
             self._write_checkpoint(snapshot)
         except NotEnoughDisk as error:
-            self._warn(f"Step {snapshot.step:,} could not be saved: {error}")
+            self.warn(f"Step {snapshot.step:,} could not be saved: {error}")
             return False
         return True
 
@@ -304,7 +288,8 @@ class Job:
             return  # tried again with the next change; the board shows it meanwhile
         self._unwritten = {}
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Tell the run's user something, once."""
         self._event_row("warning", message=message)
         view = self.board.view()
         if message not in view.warnings:

@@ -25,6 +25,7 @@ from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
+from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
@@ -55,7 +56,8 @@ class Lab:
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
         self.estimates = Estimates(Estimator(), self._store, self._threads)
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
-        self._reader = Reader(self._store)
+        self._reader = Reader(self._store, self.cache_dir)
+        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.fetching = Fetching(self.download_corpus)
@@ -305,8 +307,6 @@ class Lab:
     def delete_checkpoints(self, config_name: str | None = None, keep_latest: bool = True) -> Deleted:
         """Delete the checkpoints of a model size, or of all; what is needed stays."""
         return checkpoints_module.delete_many(self._store, config_name, keep_latest)
-
-    # Acting on runs.
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_testing.config.option import options_of
-from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.option import Options, options_of
 from llm_testing.errors import BadRunId, Busy, ConfigError, NotFound, Problem, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.lock import TrainerLock
@@ -16,10 +15,11 @@ from llm_testing.jobs.queue import RunQueue
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
-from llm_testing.service.checks import check_start
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
-from llm_testing.service.records import facts_of, new_record, state_of
+from llm_testing.service.kinds import config_of, kind_named, kind_of
+from llm_testing.service.reader import Reader
+from llm_testing.service.records import new_record, state_of
 from llm_testing.service.views import Live, Started
 from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import RunFolder
@@ -50,6 +50,7 @@ class Launcher:
     def __init__(self, store: RunStore, cache_dir: Path, threads: int, estimates: Estimates):
         self.store, self.queue = store, RunQueue(store.root)
         self._cache_dir, self._threads, self._estimates = cache_dir, threads, estimates
+        self.export_run = Reader(store, cache_dir).export_named
         self._guard = threading.RLock()
         self._session: _Session | None = None
         self._versions = itertools.count(1)
@@ -70,7 +71,7 @@ class Launcher:
 
     # Starting.
 
-    def start(self, config: PretrainConfig, queue: bool, request_id: str | None, force: bool = False) -> Started:
+    def start(self, config: Options, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
         with self._guard:
             if request_id and (known := self._with_request(request_id)):
@@ -80,22 +81,22 @@ class Launcher:
             if self.active():
                 if not queue:
                     raise self._busy()
-                folder = self.store.create(new_record(config, request_id, fork))
+                folder = self.store.create(_record(config, request_id, fork))
                 self._queue_runs = True
                 return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
             lock = self._take_lock(device)
-            folder = self._create_or_release(lock, new_record(config, request_id, fork))
+            folder = self._create_or_release(lock, _record(config, request_id, fork))
             job = self._new_job(folder, config)
             job.force = force
             self._launch(job, lock)
             return Started(folder.run_id)
 
-    def run_here(self, config: PretrainConfig, wait: bool, watcher: Watcher, force: bool = False) -> str:
+    def run_here(self, config: Options, wait: bool, watcher: Watcher, force: bool = False) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
         device, fork = self._check(config), self._fork(config)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
-        folder = self._create_or_release(lock, new_record(config, None, fork))
+        folder = self._create_or_release(lock, _record(config, None, fork))
         job = self._new_job(folder, config, watcher)
         job.force = force
         self._run_here(job, lock)
@@ -165,7 +166,7 @@ class Launcher:
         while run_id := self.queue.pop_next():
             try:
                 folder = self.store.open(run_id)
-                config = PretrainConfig.build(folder.record()["config"])
+                config = config_of(folder.record())
                 lock = self._take_lock(self._check(config))
             except Busy:
                 self.queue.add(run_id)
@@ -179,7 +180,7 @@ class Launcher:
             return run_id
         return None
 
-    def _new_job(self, folder: RunFolder, config: PretrainConfig, watcher: Watcher | None = None) -> Job:
+    def _new_job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         job = self._job(folder, config, watcher)
         parent = folder.record()["parent"]
         if parent:
@@ -197,11 +198,12 @@ class Launcher:
         state = state_of(record)
         if RunState(state) in ACTIVE:
             raise WrongState(f"Run {run_id} is {state} already. Pause or stop it first.", run_id, state)
-        if record["kind"] != "pretrain":
+        kind = kind_named(record["kind"])
+        if kind is None:
             raise WrongState(
                 f"Run {run_id} is of the kind {record['kind']}, which cannot be resumed here.", run_id, state
             )
-        config = PretrainConfig.build({**record["config"], **changeable(changes)})
+        config = kind.config.build({**record["config"], **changeable(changes, kind.config)})
         checkpoint = folder.checkpoints.newest()
         if checkpoint is None:
             return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew
@@ -214,16 +216,16 @@ class Launcher:
         job.checkpoint_step, job.tokenizer_from = checkpoint.step, folder.path
         return job
 
-    def _refuse_finished(self, run_id: str, config: PretrainConfig, record: dict, step: int) -> None:
+    def _refuse_finished(self, run_id: str, config: Options, record: dict, step: int) -> None:
         total = config.max_steps or (record["summary"].get("total_steps") or 0)
-        if not config.max_steps and config.epochs > record["config"]["epochs"]:
+        if not config.max_steps and config.epochs > config_of(record).epochs:
             return
         if total <= step:
             raise WrongState(
                 f"Run {run_id} is completed: it did all of its {step:,} steps. To extend it give a larger total, "
                 f"max_steps above {step}.", run_id, RunState.COMPLETED)  # fmt: skip
 
-    def _job(self, folder: RunFolder, config: PretrainConfig, watcher: Watcher | None = None) -> Job:
+    def _job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         record = folder.record()
         live = Live(
             version=next(self._versions),
@@ -237,32 +239,32 @@ class Launcher:
         job = Job(
             store=self.store,
             folder=folder,
+            kind=kind_of(config),
             config=config,
             cache_dir=self._cache_dir,
             usable_cores=self._threads,
             control=watcher.control if watcher else Control(),
             board=Board(live, lambda: next(self._versions)),
             estimates=self._estimates,
+            export_run=self.export_run,
         )
         if watcher:
             job.on_event, job.on_progress = watcher.on_event, watcher.on_progress
         return job
 
-    def _fork(self, config: PretrainConfig) -> dict | None:
-        """The parent that resume_from names, verified; its tokenizer must be the one that is asked for."""
+    def _fork(self, config: Options) -> dict | None:
+        """The parent that resume_from names, verified; its weights must fit what is asked for."""
         if not config.resume_from:
             return None
         run_id, step = self.find_checkpoint(config.resume_from, "resume_from")
-        facts = facts_of(self.store.open(run_id).record())
-        if facts and facts.tokenizer != config.tokenizer:
-            raise ConfigError(
-                [
-                    Problem(
-                        "tokenizer",
-                        f"A fork keeps its parent's tokenizer, {facts.tokenizer}; received {config.tokenizer}.",
-                    )
-                ]
+        record, kind = self.store.open(run_id).record(), kind_of(config)
+        if record["kind"] != kind.name:
+            message = (
+                f"Run {run_id} is of the kind {record['kind']}; a run of the kind {kind.name} cannot begin from it."
             )
+            raise ConfigError([Problem("resume_from", message)])
+        if problems := kind.fork_problems(config, record):
+            raise ConfigError(problems)
         return {"run_id": run_id, "step": step, "how": "fork"}
 
     def find_checkpoint(self, what: str, field_name: str = "checkpoint") -> tuple[str, int]:
@@ -284,8 +286,8 @@ class Launcher:
             raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
         return what, newest.step
 
-    def _check(self, config: PretrainConfig) -> str:
-        return check_start(config, self._cache_dir, self._threads)
+    def _check(self, config: Options) -> str:
+        return kind_of(config).check(config, self._cache_dir, self._threads)
 
     def _with_request(self, request_id: str) -> Started | None:
         for row in self.store.rows():
@@ -319,13 +321,18 @@ class Launcher:
             raise WrongState("The application is being closed, so no run is started.")
 
 
-def changeable(changes: dict[str, Any]) -> dict[str, Any]:
+def _record(config: Options, request_id: str | None, fork: dict | None) -> dict:
+    kind = kind_of(config)
+    return new_record(kind.name, config.name or kind.default_name(config), config, request_id, fork)
+
+
+def changeable(changes: dict[str, Any], config_class: type[Options]) -> dict[str, Any]:
     """Changes that a resume may make.
 
     Raises:
         ConfigError: naming each option that must stay as it was, or does not exist.
     """
-    options = options_of(PretrainConfig)
+    options = options_of(config_class)
     fixed = [n for n in changes if n in options and options[n].show.resume == "fixed"]
     if fixed:
         free = ", ".join(name for name, option in options.items() if option.show.resume == "change")

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.data.chats import Chat
 from llm_testing.data.tokenizers import Tokenizer, load_tokenizer
-from llm_testing.errors import UserError, WrongState
+from llm_testing.errors import NotFound, UserError, WrongState
 from llm_testing.model.export import export_gpt2
-from llm_testing.model.generate import Sampling
-from llm_testing.model.gpt import GPT
+from llm_testing.model.generate import Sampling, Writes
 from llm_testing.service.records import state_of
+from llm_testing.service.tuned import base_of_record, open_tuned, write_merged
 from llm_testing.service.views import Points
 from llm_testing.service.writing import written
-from llm_testing.store.ids import checkpoint_id
+from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import new_staging, remove_tree
@@ -53,10 +54,14 @@ class Followed:
 
 
 class Reader:
-    """Reads the runs of a store; threads may share it."""
+    """Reads the runs of a store; threads may share it.
 
-    def __init__(self, store: RunStore):
-        self._store = store
+    Args:
+        cache_dir: where base models are.
+    """
+
+    def __init__(self, store: RunStore, cache_dir: Path):
+        self._store, self._cache_dir = store, cache_dir
         self._lock = threading.Lock()
         self._followed: OrderedDict[tuple[str, str], Followed] = OrderedDict()
 
@@ -112,11 +117,10 @@ class Reader:
         """
         if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
             raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
-        model, tokenizer = self.open_model(run_id, step)
         to.parent.mkdir(parents=True, exist_ok=True)
         staging = new_staging(to.parent)
         try:
-            export_gpt2(model, tokenizer.tokenizers_json(), tokenizer.end_id, staging)
+            self._write_export(run_id, step, staging)
             if to.exists():
                 to.rmdir()
             staging.rename(to)
@@ -125,10 +129,41 @@ class Reader:
             raise
         return to
 
-    def open_model(self, run_id: str, step: int) -> tuple[GPT, Tokenizer]:
-        """A checkpoint's model in evaluation mode, on the CPU, and its run's tokenizer."""
+    def _write_export(self, run_id: str, step: int, folder: Path) -> None:
+        source = self._store.open(run_id)
+        record = source.record()
+        if record["kind"] == "finetune":
+            base = base_of_record(record, self._cache_dir, self.export_named)
+            write_merged(record, source.checkpoints.verify(step).path, base, folder)
+            return
+        model, tokenizer = self.open_model(run_id, step)
+        export_gpt2(model, tokenizer.tokenizers_json(), tokenizer.end_id, folder)
+
+    def export_named(self, what: str, root: Path) -> tuple[str, Path]:
+        """A checkpoint, or a run's newest one, in a folder of its own under root, made when first asked for.
+
+        Returns:
+            The checkpoint's id, and the folder.
+        """
+        if "/" in what:
+            run_id, step = parse_checkpoint_id(what)
+        else:
+            newest = self._store.open(what).checkpoints.newest()
+            if newest is None:
+                raise NotFound(f"Run {what} has no whole checkpoint, so it cannot be a base model.")
+            run_id, step = what, newest.step
+        folder = root / f"{run_id}-{step}"
+        if not folder.is_dir():
+            self.export(run_id, step, folder)
+        return checkpoint_id(run_id, step), folder
+
+    def open_model(self, run_id: str, step: int) -> tuple[Writes, Tokenizer | Chat]:
+        """A checkpoint's model in evaluation mode, on the CPU, and what turns text into its tokens and back."""
         folder = self._store.open(run_id)
         record = folder.record()
+        if record["kind"] == "finetune":
+            path = folder.checkpoints.verify(step).path
+            return open_tuned(record, path, base_of_record(record, self._cache_dir, self.export_named))
         vocab_size = record["data"].get("vocab_size")
         if not isinstance(vocab_size, int):
             raise UserError(f"Run {run_id} does not say how large its vocabulary is, so its weights cannot be read.")

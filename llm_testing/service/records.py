@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llm_testing.config.facts import DataFacts
+from llm_testing.config.option import Options
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
 from llm_testing.errors import NotFound
@@ -29,11 +30,16 @@ EXAMPLE = "example"
 _SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
 
 
-def new_record(config: PretrainConfig, request_id: str | None, parent: dict | None) -> dict:
-    """The first record of a run."""
+def new_record(kind: str, name: str, config: Options, request_id: str | None, parent: dict | None) -> dict:
+    """The first record of a run.
+
+    Args:
+        kind: pretrain or finetune.
+        name: what to call it.
+    """
     return {
-        "kind": "pretrain",
-        "name": config.name or default_name(config),
+        "kind": kind,
+        "name": name,
         "state": "queued",
         "config": config.model_dump(mode="json"),
         "parent": parent,

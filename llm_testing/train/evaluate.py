@@ -50,8 +50,9 @@ def validate(
             check()
             with autocast(device, precision):
                 sums.append(loss_sum(model, torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)).double())
-            num_tokens += y.size
-            num_bytes += int(token_bytes_V[y].sum())
+            targets = y[y >= 0]
+            num_tokens += targets.size
+            num_bytes += int(token_bytes_V[targets].sum())
     finally:
         model.train(was_training)
     nats = float(torch.stack(sums).sum())

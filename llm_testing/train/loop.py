@@ -4,20 +4,19 @@ A checkpoint exists only at a step boundary. What is due at a boundary (validati
 the step, so a run that is interrupted and resumed does the same work as one that is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
-from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.data.windows import TrainWindows, ValWindows
+from llm_testing.config.recipe import Recipe
+from llm_testing.data.windows import Batch
 from llm_testing.errors import Cancelled
 from llm_testing.jobs.progress import Progress, Report
-from llm_testing.model.gpt import GPT
-from llm_testing.model.weights import write_weights
 from llm_testing.train.evaluate import Validation, validate
 from llm_testing.train.events import Event, Logged, Paused, Resumed
 from llm_testing.train.pace import Pace, peak_bytes
@@ -45,24 +44,41 @@ class Commands(Protocol):
     def take_orders(self) -> list[Callable[["TrainingRun"], None]]: ...
 
 
+class TrainData(Protocol):
+    """The training order, as a function of the step."""
+
+    def micro_batches(self, step: int) -> list[Batch]: ...
+    def num_tokens(self, step: int) -> int: ...
+    def epoch_of(self, step: int) -> float: ...
+
+
+class ValData(Protocol):
+    """The held-out split: a few batches that stand for it, and all of it."""
+
+    def spread(self, num_batches: int) -> Iterator[Batch]: ...
+    def whole(self) -> Iterator[Batch]: ...
+
+
 @dataclass
 class TrainingRun:
     """Everything one session of a run needs; `run` does it.
 
     Args:
         total_steps: the run's length, which may differ from an earlier session's.
+        write_weights: writes what of the model a checkpoint keeps.
         emit: takes events.
         report: takes progress.
         save: writes a snapshot before it returns; False where the disk is full.
         clock: seconds that only go forward.
     """
 
-    config: PretrainConfig
+    config: Recipe
     total_steps: int
-    model: GPT
+    model: nn.Module
+    write_weights: Callable[[nn.Module, BinaryIO], None]
     training: TrainingStep
-    train: TrainWindows
-    val: ValWindows
+    train: TrainData
+    val: ValData
     token_bytes_V: np.ndarray
     sampler: Sampler
     device: torch.device
@@ -129,7 +145,7 @@ class TrainingRun:
         step = self.standing.step
         started = self.clock()
         batches = self.train.micro_batches(step)
-        num_targets = sum(y.size for _, y in batches)
+        num_targets, num_tokens = sum(num_targets_of(y) for _, y in batches), self.train.num_tokens(step)
         self.training.begin()
         for micro, (x, y) in enumerate(batches):
             self.commands.check()
@@ -139,9 +155,9 @@ class TrainingRun:
         self._loss_sum += self.training.loss
         self.standing.step += 1
         self.standing.loss_count += 1
-        self.standing.tokens_seen += num_targets
+        self.standing.tokens_seen += num_tokens
         self.standing.boundary_done = False
-        self.pace.trained(self.clock() - started, num_targets)
+        self.pace.trained(self.clock() - started, num_tokens)
 
     def _boundary(self) -> None:
         """Do what is due at this step: look, validate, sample, log, keep checkpoints."""
@@ -253,7 +269,7 @@ class TrainingRun:
                 self.commands.check()
                 total += float(loss_sum(self.model, *(torch.from_numpy(a).to(self.device) for a in (x, y))))
         self.model.train()
-        return total / sum(y.size for _, y in batches)
+        return total / sum(num_targets_of(y) for _, y in batches)
 
     def _obey(self) -> None:
         """Serve what was asked for: work between steps, save now, pause, stop."""
@@ -288,7 +304,7 @@ class TrainingRun:
             "total_steps": self.total_steps,
         }
         files = {
-            "model.safetensors": lambda file: write_weights(self.model, file),
+            "model.safetensors": lambda file: self.write_weights(self.model, file),
             "state.pt": lambda file: write_state(standing, self.training, self.config.optimizer, file),
         }
         wanted = {*kinds, *self._owed} - ({"rolling"} if self._owed else set())
@@ -297,3 +313,8 @@ class TrainingRun:
         self._owed = set() if saved else wanted - {"rolling"}
         self._last_save_s = self.clock()
         self.report(Progress("training", standing.step, self.total_steps, "steps"))
+
+
+def num_targets_of(y_BT: np.ndarray) -> int:
+    """Targets that count in the loss."""
+    return int((y_BT >= 0).sum())

@@ -4,6 +4,7 @@ import gc
 
 import torch
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import NotEnoughMemory
 
@@ -34,6 +35,25 @@ def refuse_what_cannot_fit(config: PretrainConfig, num_parameters: int, availabl
         )
 
 
+def refuse_tuning_that_cannot_fit(config: FinetuneConfig, num_weights: int, available_bytes: int) -> None:
+    """The same for fine-tuning: the base model's weights, and for full tuning gradients and optimizer too.
+
+    Raises:
+        NotEnoughMemory: as `refuse_what_cannot_fit`.
+    """
+    each = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0}[config.weights_dtype]
+    if config.adapter == "full":
+        each += 4 + _OPTIMIZER_BYTES[config.optimizer]
+    elif config.adapter == "qlora":
+        each = 0.6
+    if num_weights * each > _SHARE * available_bytes:
+        raise NotEnoughMemory(
+            f"A model of {num_weights:,} parameters needs {num_weights * each / GIB:.1f} GiB for adapter "
+            f"{config.adapter} before its first step, but this process may still use {available_bytes / GIB:.1f} GiB, "
+            "and takes 90 % of that at most. Choose a smaller model_name, or adapter qlora."
+        )
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that a device or the process had no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -41,13 +61,34 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "not enough memory" in str(error)
 
 
-def out_of_memory_in_words(config: PretrainConfig) -> str:
+def out_of_memory_in_words(config: PretrainConfig | FinetuneConfig) -> str:
     """What to change after running out of memory, cheapest first."""
     return f"The run needed more memory than there was. Nothing saved is lost. {to_make_it_fit(config)}"
 
 
-def to_make_it_fit(config: PretrainConfig) -> str:
+def to_make_it_fit(config: PretrainConfig | FinetuneConfig) -> str:
     """What to change so that a run needs less memory, cheapest first."""
+    tips = _tuning_tips(config) if isinstance(config, FinetuneConfig) else _pretraining_tips(config)
+    return f"To make it fit: {'; '.join(tips)}."
+
+
+def _tuning_tips(config: FinetuneConfig) -> list[str]:
+    tips = []
+    if config.batch_size > 1:
+        half = config.batch_size // 2
+        tips.append(
+            f"batch_size {half} with gradient_accumulation {config.gradient_accumulation * 2} gives the same updates"
+        )
+    if not config.use_gradient_checkpointing:
+        tips.append("use_gradient_checkpointing keeps fewer activations")
+    if not config.fast_mode:
+        tips.append("fast_mode never holds all logits")
+    if config.adapter != "qlora":
+        tips.append("adapter qlora holds the base model in 4 bits")
+    return [*tips, "a shorter max_seq_length or a smaller model_name needs less of everything"]
+
+
+def _pretraining_tips(config: PretrainConfig) -> list[str]:
     tips = []
     if config.batch_size > 1:
         half = config.batch_size // 2
@@ -59,7 +100,7 @@ def to_make_it_fit(config: PretrainConfig) -> str:
     if config.precision == "fp32":
         tips.append("precision bf16 halves most activations")
     tips.append("a shorter context_length or a smaller config_name needs less of everything")
-    return f"To make it fit: {'; '.join(tips)}."
+    return tips
 
 
 def measured_peaks(device: torch.device) -> dict[str, int]:

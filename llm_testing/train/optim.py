@@ -6,7 +6,7 @@ import warnings
 import torch
 from torch import nn
 
-from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.recipe import Recipe
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -19,7 +19,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     ]
 
 
-def build_optimizer(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, config: Recipe) -> torch.optim.Optimizer:
     """The optimizer that the config names, over the model's trainable parameters on their device."""
     groups = parameter_groups(model, config.weight_decay)
     settings = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2), "eps": 1e-8}

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.recipe import Recipe
 from llm_testing.config.resolve import Resolved, shape_of
 from llm_testing.data.prepare import PreparedData
 from llm_testing.data.windows import TrainWindows, ValWindows
@@ -16,7 +17,7 @@ from llm_testing.jobs.progress import Report
 from llm_testing.model.device import environment, find_device, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.model.gpt import GPT, build_gpt
-from llm_testing.model.weights import read_weights, to_device
+from llm_testing.model.weights import read_weights, to_device, write_weights
 from llm_testing.train.events import Event
 from llm_testing.train.loop import Commands, TrainingRun
 from llm_testing.train.optim import build_optimizer
@@ -40,7 +41,7 @@ class Surroundings:
     warnings: tuple[str, ...] = ()
 
 
-def check_device(config: PretrainConfig) -> torch.device:
+def check_device(config: Recipe) -> torch.device:
     """The device of a config, after refusing what cannot run on it.
 
     Raises:
@@ -52,7 +53,7 @@ def check_device(config: PretrainConfig) -> torch.device:
         problems.append(
             Problem("tf32", f"TF32 is a number format of NVIDIA cards; this run's device is {device}. Leave it off.")
         )
-    if config.sdpa_kernel != "auto":
+    if isinstance(config, PretrainConfig) and config.sdpa_kernel != "auto":
         width, heads = config.width_and_heads()
         runs = sdpa_kernels(device, config.precision, width // heads, config.dropout)
         if config.sdpa_kernel not in runs:
@@ -69,7 +70,7 @@ def check_device(config: PretrainConfig) -> torch.device:
     return device
 
 
-def surroundings(config: PretrainConfig, usable_cores: int, earlier: dict | None = None) -> Surroundings:
+def surroundings(config: Recipe, usable_cores: int, earlier: dict | None = None) -> Surroundings:
     """Set threads and number formats for a run, and say what they are.
 
     Args:
@@ -95,9 +96,9 @@ def surroundings(config: PretrainConfig, usable_cores: int, earlier: dict | None
     before, now = (facts.get("packages", {}).get("torch") for facts in (earlier or {}, record))
     if earlier and before != now:
         warnings.append(f"Not bit-exact: torch was {before} and is {now} now.")
-    width, heads = config.width_and_heads()
-    kernels = sdpa_kernels(device, config.precision, width // heads, config.dropout)
-    record["sdpa_kernels"] = list(kernels)
+    if isinstance(config, PretrainConfig):
+        width, heads = config.width_and_heads()
+        record["sdpa_kernels"] = list(sdpa_kernels(device, config.precision, width // heads, config.dropout))
     return Surroundings(device, threads, record, tuple(warnings))
 
 
@@ -149,14 +150,13 @@ def open_run(
         read_weights(model, start.checkpoint / "model.safetensors")
     model = to_device(model, place.device)
     training = TrainingStep(model, build_optimizer(model, config), config, place.device)
-    standing, notes = Standing(), []
-    if start.checkpoint:
-        standing, notes = _restore(training, config, start)
+    standing, notes = standing_at(training, config, start)
     tokenizer = data.tokenizer
     run = TrainingRun(
         config=config,
         total_steps=resolved.total_steps,
         model=model,
+        write_weights=write_weights,
         training=training,
         train=TrainWindows(
             data.train.tokens(), resolved.window, config.batch_size, config.grad_accum_steps, config.seed
@@ -171,6 +171,7 @@ def open_run(
             tokenizer.encode,
             tokenizer.decode,
             tokenizer.end_id,
+            tokenizer.end_id,
         ),
         device=place.device,
         standing=standing,
@@ -180,15 +181,18 @@ def open_run(
         save=save,
         clock=clock,
     )
-    if config.optimizer == "paged_adamw_8bit" and place.device.type == "cpu":
-        notes.append("Paging moves optimizer state off a GPU; on a CPU paged_adamw_8bit does the same as adamw_8bit.")
     return run, notes
 
 
-def _restore(training: TrainingStep, config: PretrainConfig, start: Start) -> tuple[Standing, list[str]]:
+def standing_at(training: TrainingStep, config: Recipe, start: Start) -> tuple[Standing, list[str]]:
+    """Give optimizer and counters what the start's checkpoint keeps, and say what the user should know of it."""
+    notes = []
+    if config.optimizer == "paged_adamw_8bit" and training.device.type == "cpu":
+        notes.append("Paging moves optimizer state off a GPU; on a CPU paged_adamw_8bit does the same as adamw_8bit.")
+    if not start.checkpoint:
+        return Standing(), notes
     state = read_state(start.checkpoint / "state.pt")
     standing = standing_of(state)
-    notes = []
     if not load_optimizer(training, state, config.optimizer):
         notes.append(
             f"The optimizer starts afresh: the checkpoint's is {state['optimizer_name']}, "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.recipe import Recipe
 from llm_testing.errors import TrainingDiverged
 from llm_testing.model.device import dtype_of
 from llm_testing.train.optim import optimizer_step, set_lr
@@ -27,7 +27,12 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 
 def loss_sum(model: nn.Module, x_BT: Tensor, y_BT: Tensor) -> Tensor:
-    """Summed cross-entropy in nats over all targets, as a 0-dim tensor."""
+    """Summed cross-entropy in nats over all targets that are not left out, as a 0-dim tensor.
+
+    A model that has a cheaper way to it than all its logits is asked for that.
+    """
+    if hasattr(model, "loss_sum"):
+        return model.loss_sum(x_BT, y_BT)
     logits_BTV = model(x_BT)
     return F.cross_entropy(logits_BTV.flatten(0, 1), y_BT.flatten(), reduction="sum")
 
@@ -39,12 +44,11 @@ class TrainingStep:
     step is logged. Only the 8-bit optimizers, which cannot skip an update there, are asked each time.
     """
 
-    def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, config: PretrainConfig, device: torch.device
-    ):
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: Recipe, device: torch.device):
         self.model, self.optimizer, self.device = model, optimizer, device
         self._precision, self._clip, self._seed = config.precision, config.grad_clip, config.seed
-        self._draws = config.dropout > 0
+        # An open model may have dropout of its own beside the adapter's.
+        self._draws = config.dropout > 0 or any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules())
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._skips_on_device = getattr(optimizer, "_step_supports_amp_scaling", False)

@@ -47,7 +47,13 @@ def test_form_flags_rest_names_config_and_readme_have_the_same_options(lab):
     (endpoint,) = [endpoint for endpoint in endpoints_of(lab) if endpoint.name == "start"]
     saved = lab.details(run(lab))["config"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", readme.partition("<!-- options:begin -->")[2], re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `(\w+)` \| (.*) \|$",
+            readme.partition("<!-- options:begin -->")[2].partition("<!-- options:end -->")[0],
+            re.MULTILINE,
+        )
+    )
 
     how = {"preset", "queue", "request_id", "force"}
     assert set(form) == set(saved) == set(rows) == set(OPTIONS)

@@ -324,7 +324,7 @@ def test_the_description_holds_every_call_and_every_option(asked):
         assert described["paths"][address][call.method.lower()]["summary"].endswith(".")
     properties = described["components"]["schemas"]["StartRequest"]["properties"]
     options = options_of(PretrainConfig)
-    assert set(properties) == {*options, "preset", "queue", "request_id"}
+    assert set(properties) == {*options, "preset", "queue", "request_id", "force"}
     for name, option in options.items():
         assert properties[name]["title"] == option.show.title and properties[name]["description"]
         default = list(option.default) if isinstance(option.default, tuple) else option.default

@@ -8,8 +8,10 @@ import yaml
 
 from llm_testing.cli.main import build_parser, main
 from llm_testing.cli.tables import rewrite
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
+from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import NotFound
 from tests.cli.conftest import ROOT
@@ -28,14 +30,20 @@ def between(name: str) -> str:
 def test_the_option_tables_are_what_the_command_prints(capsys):
     assert main(["options", "--markdown"]) == 0
     assert between("options") == capsys.readouterr().out, "run `make docs`"
+    assert main(["options", "--finetune", "--markdown"]) == 0
+    assert between("finetune-options") == capsys.readouterr().out, "run `make docs`"
 
 
 def test_every_option_and_preset_stands_in_the_tables():
     for name, option in options_of(PretrainConfig).items():
         (row,) = re.findall(rf"^\| `{name}` \|.*$", between("options"), re.MULTILINE)
         assert option.help in row
-    for name, preset in PRESETS.items():
-        assert f"| {preset.title} | `{name}` | {preset.about} |" in between("presets")
+    for name, option in options_of(FinetuneConfig).items():
+        (row,) = re.findall(rf"^\| `{name}` \|.*$", between("finetune-options"), re.MULTILINE)
+        assert option.help in row
+    for presets, table in ((PRESETS, "presets"), (FINETUNE_PRESETS, "finetune-presets")):
+        for name, preset in presets.items():
+            assert f"| {preset.title} | `{name}` | {preset.about} |" in between(table)
 
 
 def test_make_docs_changes_nothing_more(tmp_path, capsys):
@@ -62,7 +70,7 @@ def test_a_command_in_the_readme_is_understood(command: str):
 
 def test_there_is_an_example_of_every_command():
     assert {command.split()[0] for command in COMMANDS} == {
-        "pretrain", "resume", "estimate", "fit", "generate", "export", "runs", "corpora", "options"
+        "pretrain", "finetune", "resume", "estimate", "fit", "generate", "export", "runs", "corpora", "options"
     }  # fmt: skip
 
 

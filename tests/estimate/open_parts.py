@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.jobs import OpenJob
 from llm_testing.model.device import dtype_of
-from llm_testing.model.open_model import layer_period, read_config, tuned, with_layers
+from llm_testing.model.open_model import attention_of, layer_period, read_config, tuned, with_layers
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.probe import allocator_changes, bytes_of
 from llm_testing.train.step import TrainingStep
@@ -83,7 +83,7 @@ def with_layers_repeated(family, num_layers):
 def measure_open(family, options) -> Measured:
     """Fine-tune two steps for real; measure the second."""
     config = with_layers(read_config(MODELS[family]), 3)
-    config._attn_implementation, config.use_cache = "sdpa", False
+    config._attn_implementation, config.use_cache = attention_of(options), False
     with without_onednn():
         torch.manual_seed(0)
         inner = AutoModelForCausalLM.from_config(config, dtype=dtype_of(options.weights_dtype))
@@ -97,8 +97,6 @@ def measure_open(family, options) -> Measured:
             training.begin()
             for micro in range(options.gradient_accumulation):
                 tokens = np.ones(size, np.int64)
-                # One sequence is a token short, so that a padded batch really needs its mask.
-                tokens[0, -1] = model.pad_id if model.padded else 1
                 x, y = torch.from_numpy(tokens), torch.from_numpy(tokens.copy())
                 training.micro_step(x, y, x.numel() * options.gradient_accumulation, number, micro)
             training.update(1e-3)

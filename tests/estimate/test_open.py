@@ -12,22 +12,22 @@ from llm_testing.estimate.trace_open import trace_open
 from llm_testing.estimate.worker import TraceFailed
 from tests.estimate.open_parts import MODELS, measure_open, open_job, tuning, with_layers_repeated
 
-PLAIN = {"use_gradient_checkpointing": False, "packing": True}
+PLAIN = {"use_gradient_checkpointing": False, "fast_mode": True}
 EXACT = [
     ("llama", {"adapter": "lora", **PLAIN}),
     ("llama", {"adapter": "full", "gradient_accumulation": 3}),
-    ("qwen2", {"adapter": "full", "packing": True}),
+    ("qwen2", {"adapter": "full", "fast_mode": True}),
     ("qwen3", {"adapter": "lora", "use_gradient_checkpointing": False}),
     ("mistral", {"adapter": "lora"}),
     ("gemma3", {"adapter": "full"}),
-    ("phi3", {"adapter": "lora", "packing": True}),
+    ("phi3", {"adapter": "lora", "fast_mode": True}),
     ("gpt2", {"adapter": "full", "precision": "fp32"}),
     ("mixtral", {"adapter": "lora", **PLAIN}),
 ]
 EXACT_TOO = [
     ("llama", {"adapter": "lora", **PLAIN, "precision": "fp32"}),
     ("llama", {"adapter": "full", **PLAIN}),
-    ("llama", {"adapter": "lora", "target_modules": ("q_proj", "v_proj"), "lora_dropout": 0.0, "packing": True}),
+    ("llama", {"adapter": "lora", "target_modules": ("q_proj", "v_proj"), "lora_dropout": 0.0, "fast_mode": True}),
     ("qwen2", {"adapter": "lora", "gradient_accumulation": 2}),
     ("qwen3", {"adapter": "full", "precision": "fp32"}),
     ("mistral", {"adapter": "full", **PLAIN}),
@@ -38,7 +38,7 @@ EXACT_TOO = [
 QLORA = [("llama", {}), ("gemma3", {"use_gradient_checkpointing": False, "gradient_accumulation": 2})]
 QLORA_TOO = [
     ("llama", {**PLAIN, "precision": "fp32"}),
-    ("qwen2", {"packing": True}),
+    ("qwen2", {"fast_mode": True}),
     ("phi3", {"optim": "adamw_8bit"}),
 ]
 

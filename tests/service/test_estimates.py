@@ -120,7 +120,7 @@ def test_a_folder_without_a_usable_config_is_refused_in_words(lab, tmp_path, con
 def test_a_model_that_is_not_known_names_those_that_are_where_the_hub_is_out_of_reach(lab, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ConfigError, match="Known without the Hub: .*Qwen/Qwen2.5-7B-Instruct"):
+    with pytest.raises(ConfigError, match="Known without the Hub: .*unsloth/Qwen2.5-7B-Instruct"):
         lab.estimates.estimate(FinetuneConfig.build({"model_name": "nobody/nothing", **TUNING}), card_of(16))
 
 

@@ -9,6 +9,7 @@ from llm_testing.data.windows import TrainWindows, ValWindows
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from llm_testing.model.gpt import build_gpt
+from llm_testing.model.weights import write_weights
 from llm_testing.train.loop import TrainingRun
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.sampling import Sampler
@@ -60,11 +61,12 @@ def training_run(options, recorder, control=None, standing=None, clock=lambda: 0
         config=options,
         total_steps=total_steps or options.max_steps,
         model=step.model,
+        write_weights=write_weights,
         training=step,
         train=TrainWindows(TOKENS, 8, options.batch_size, options.grad_accum_steps, options.seed),
         val=ValWindows(TOKENS[:100], 8, options.batch_size),
         token_bytes_V=np.full(19, 2, np.int32),
-        sampler=Sampler(options.sample_prompts, Sampling(4), lambda text: [1], str, 0),
+        sampler=Sampler(options.sample_prompts, Sampling(4), lambda text: [1], str, 0, 0),
         device=CPU,
         standing=standing or Standing(),
         commands=control or Control(),

@@ -1,0 +1,158 @@
+"""Rows of examples from files: JSON, JSON lines, CSV, parquet and plain text, each row with where it stands."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_testing.errors import DataError
+
+SUFFIXES = (".json", ".jsonl", ".csv", ".parquet", ".txt", ".md")
+ACCEPTED = f"Accepted are {', '.join(SUFFIXES)} files in UTF-8, and folders of them."
+MAX_BYTES = 4 << 30
+"""Largest file that is read; examples are held in memory."""
+MAX_FIELD_CHARS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it stands in a file: its fields, or why there are none.
+
+    Args:
+        where: for people, like "line 7 of data.jsonl".
+    """
+
+    where: str
+    fields: dict[str, Any] | None
+    problem: str = ""
+
+
+def list_row_files(path: Path) -> list[Path]:
+    """The file itself, or the files of rows under a folder, by name.
+
+    Raises:
+        DataError: nothing is there, or nothing of a kind that is read.
+    """
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise DataError(f"{path} is of a kind that is not read here. {ACCEPTED}")
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"There is no file or folder {path}. {ACCEPTED}")
+    inside = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
+    hidden = [file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts)]
+    if not hidden:
+        raise DataError(f"The folder {path} holds no file of rows. {ACCEPTED}")
+    return sorted(hidden)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Every row of a file or folder, in order.
+
+    Raises:
+        DataError: a file that is missing, too large, not UTF-8, or not of its kind as a whole.
+    """
+    for file in list_row_files(path):
+        if file.stat().st_size > MAX_BYTES:
+            raise DataError(f"{file} is larger than {MAX_BYTES >> 30} GiB. Split it and name a part.")
+        yield from _READERS[file.suffix.lower()](file)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: see near byte {error.start}. Save it as UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number} of {path.name}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield Row(where, None, f"is not JSON ({error})")
+            continue
+        yield _object(where, value)
+
+
+def _json(path: Path) -> Iterator[Row]:
+    text = _text(path)
+    decoder, at, line, counted = json.JSONDecoder(), 0, 1, 0
+    at = _skip(text, 0)
+    if text[at : at + 1] != "[":
+        raise DataError(f"{path} is not a list of rows: it begins with {text[at : at + 20]!r} instead of [.")
+    at = _skip(text, at + 1)
+    while at < len(text) and text[at] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path.name} is not JSON in the row that begins at line {line}: {error}.") from error
+        yield _object(f"line {line} of {path.name}", value)
+        at = _skip(text, at)
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+        elif text[at : at + 1] != "]":
+            line += text.count("\n", counted, at)
+            raise DataError(f"{path.name} is not JSON: after the row before line {line} a comma or ] is missing.")
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _object(where: str, value: Any) -> Row:
+    if isinstance(value, dict):
+        return Row(where, value)
+    return Row(where, None, f"is no set of fields but {json.dumps(value)[:40]}")
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
+        for fields in reader:
+            where = f"line {reader.line_num} of {path.name}"
+            if None in fields:
+                yield Row(where, None, f"has more fields than the {len(reader.fieldnames or ())} columns")
+            else:
+                yield Row(where, {name: value or "" for name, value in fields.items()})
+    except csv.Error as error:
+        raise DataError(f"{path.name} is not CSV near line {reader.line_num}: {error}.") from error
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow  # noqa: PLC0415  (comes with datasets, and few read parquet)
+    import pyarrow.parquet  # noqa: PLC0415
+
+    try:
+        number = 0
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(1024):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield Row(f"row {number} of {path.name}", fields)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path.name} is not a parquet file that can be read: {error}.") from error
+
+
+def _document(path: Path) -> Iterator[Row]:
+    text = _text(path)
+    if "\0" in text:
+        raise DataError(f"{path} is binary, not text. {ACCEPTED}")
+    yield Row(path.name, {"text": text.replace("\r\n", "\n")})
+
+
+_READERS = {
+    ".json": _json, ".jsonl": _json_lines, ".csv": _csv, ".parquet": _parquet, ".txt": _document, ".md": _document,
+}  # fmt: skip

@@ -1,0 +1,100 @@
+"""The folder of a base model, looked at before anything in it is loaded.
+
+Names inside its files can point elsewhere, and some kinds of weights run code when they are read; both are refused
+here, whatever the library that loads them would do.
+"""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from llm_testing.errors import DataError
+
+MAX_JSON_BYTES = 256 << 20
+_REMOTE = "which is never run here. Choose a model that transformers knows by itself"
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """The config of a model's folder, once everything in it that will be read is known to be harmless.
+
+    Raises:
+        DataError: no config, code of its own, weights that are not safetensors, or names that point out of the folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder} with a model in it.")
+    config = _json(folder, "config.json")
+    if config is None:
+        raise DataError(f"{folder} holds no model: it has no config.json.")
+    tokenizer = _json(folder, "tokenizer_config.json") or {}
+    for name, facts in (("config.json", config), ("tokenizer_config.json", tokenizer)):
+        if facts.get("auto_map"):
+            raise DataError(f"{name} of {folder.name} asks for code of the model's own, {_REMOTE}.")
+    _check_weights(folder)
+    for key, value in tokenizer.items():
+        if key.endswith("_file") and value is not None:
+            _plain(value, folder, f"{key} in tokenizer_config.json")
+    templates = tokenizer.get("chat_template")
+    for entry in templates if isinstance(templates, list) else ():
+        _plain(entry.get("name") if isinstance(entry, dict) else entry, folder, "a chat template's name")
+    return config
+
+
+def num_weights(folder: Path) -> int:
+    """Numbers in the safetensors of a model's folder, from their headers alone.
+
+    Raises:
+        DataError: a file that is no safetensors.
+    """
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, "pt") as file:
+                total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())
+        except (SafetensorError, OSError) as error:
+            raise DataError(f"{path.name} of {folder.name} cannot be read: {error}.") from None
+    return total
+
+
+def _check_weights(folder: Path) -> None:
+    index = _json(folder, "model.safetensors.index.json")
+    if index is not None:
+        names = index.get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise DataError(f"model.safetensors.index.json of {folder.name} names no weights.")
+        for name in set(names.values()):
+            _plain(name, folder, "model.safetensors.index.json")
+            if not (folder / name).is_file():
+                raise DataError(f"{folder.name} lacks {name}, a part of its weights. Download the model again.")
+        return
+    if (folder / "model.safetensors").is_file():
+        return
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
+        raise DataError(
+            f"The weights of {folder.name} are pickles, which can run code when they are read. Only safetensors are "
+            "read here; many models have them beside or in another revision."
+        )
+    raise DataError(f"{folder.name} has no model.safetensors. Only safetensors are read here.")
+
+
+def _plain(name: Any, folder: Path, where: str) -> None:
+    """Refuse a name that is more than the name of a file in the folder."""
+    if not isinstance(name, str) or not name or Path(name).name != name or "\\" in name or name in (".", ".."):
+        raise DataError(f"{where} of {folder.name} names {str(name)[:80]!r}, which is not a file in its folder.")
+
+
+def _json(folder: Path, name: str) -> dict[str, Any] | None:
+    path = folder / name
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError("it is too large")
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("it is no set of names and values")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{name} of {folder.name} cannot be read: {error}.") from None
+    return value

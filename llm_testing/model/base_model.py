@@ -1,0 +1,95 @@
+"""Loading a base model from its folder, ready for fine-tuning or as it is."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GgufConfig
+from transformers.utils import logging as transformers_logging
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.errors import DataError
+from llm_testing.model.base_files import check_folder
+from llm_testing.model.device import dtype_of
+from llm_testing.model.open_model import OpenModel, attention_of, read_config, tuned
+
+
+def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.Module:
+    """The model in a folder with its weights, frozen or not, in 4 bits for qlora, on the device.
+
+    Raises:
+        DataError: the folder holds no model that may be loaded here.
+        ConfigError: its config is of a kind that is not known.
+    """
+    read_config(check_folder(folder))
+    transformers_logging.disable_progress_bar()
+    quantised = None
+    if tuning.adapter == "qlora":
+        quantised = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype_of(tuning.weights_dtype),
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype_of(tuning.weights_dtype),
+            attn_implementation=attention_of(tuning),
+            quantization_config=quantised,
+            device_map={"": str(device)},
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"The model in {folder.name} cannot be loaded: {reason}") from None
+    model.config.use_cache = False
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # In evaluation bitsandbytes 0.50 would lay the 4-bit weights out anew, for a kernel that rounds to bf16 and
+            # that training, which goes on with the same weights afterwards, does not have.
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def load_tuned(folder: Path, tuning: FinetuneConfig, device: torch.device) -> OpenModel:
+    """The model in a folder, ready for fine-tuning; a fresh adapter is drawn from the seed.
+
+    Raises:
+        DataError, ConfigError: as `load_base` and `tuned`.
+    """
+    model = load_base(folder, tuning, device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(tuning.seed)
+        return tuned(model, tuning).to(device)
+
+
+def gguf_to_folder(file: Path, folder: Path) -> None:
+    """Write the model and tokenizer of a GGUF file as safetensors in bf16, the numbers of its quantised weights.
+
+    Raises:
+        DataError: the package gguf is missing, or the file cannot be read.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        raise DataError(
+            "Reading a GGUF file needs the package gguf: pip install gguf. Or take a folder of safetensors."
+        )
+    from transformers import AutoTokenizer  # noqa: PLC0415  (few runs come here)
+
+    transformers_logging.disable_progress_bar()
+    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"{file.name} cannot be read as a GGUF model: {reason}") from None
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))

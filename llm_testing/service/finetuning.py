@@ -1,0 +1,125 @@
+"""Making a fine-tuning session ready: base model, examples as tokens, length; and what is written at its end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_testing.config.facts import ExampleFacts
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.resolve_finetune import TuningResolved, resolve_finetune
+from llm_testing.data.chats import Chat
+from llm_testing.data.example_set import (
+    PreparedExamples,
+    dataset_rows,
+    read_examples,
+    refuse_problems,
+    split_examples,
+)
+from llm_testing.errors import WrongState
+from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.jobs.progress import Progress
+from llm_testing.service.bases import Base, bring_base, bring_rows
+from llm_testing.service.outcome import write_outcome
+from llm_testing.service.ready import Ready
+from llm_testing.train.memory import refuse_tuning_that_cannot_fit
+from llm_testing.train.session import Surroundings
+from llm_testing.train.tuning import open_tuning, tuned_model
+
+if TYPE_CHECKING:
+    from llm_testing.model.chat_tokenizer import ChatTokenizer
+    from llm_testing.service.job import Job
+
+
+def finetune_name(config: FinetuneConfig) -> str:
+    """A name for a run that was given none: its model and dataset."""
+    model, data = (_last_part(name) for name in (config.model_name, config.dataset))
+    return f"{model[:40]}-{data[:30]}"
+
+
+def example_facts(record: dict) -> ExampleFacts | None:
+    """The facts of the examples that a record keeps; None where they were never read."""
+    data = record.get("data")
+    if not data:
+        return None
+    known = {name: data[name] for name in ExampleFacts.__dataclass_fields__ if name in data}
+    return ExampleFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+
+
+def ready_finetuning(job: Job, place: Surroundings) -> Ready:
+    """Bring the model and the examples of a job, and say what its run is."""
+    # transformers takes seconds to import.
+    from llm_testing.model.adapters import counts  # noqa: PLC0415
+    from llm_testing.model.base_files import num_weights  # noqa: PLC0415
+    from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+
+    config: FinetuneConfig = job.config
+    base = base_of(job)
+    if place.device.type == "cpu":
+        refuse_tuning_that_cannot_fit(config, num_weights(base.folder), usable_memory_bytes().available_bytes)
+    job.progress(Progress("reading the tokenizer"))
+    tokenizer = ChatTokenizer(base.folder)
+    data = _examples(job, tokenizer)
+    resolved = _resolve(job, data)
+    job.progress(Progress("loading the model"))
+    model = tuned_model(config, base.folder, place, job.start)
+    total, trained = counts(model)
+    template = "text" if data.facts.data_format == "text" else data.facts.template
+    chat = Chat(tokenizer, template, config.system_prompt)
+
+    def open_it(emit, save):
+        return open_tuning(
+            config, resolved.total_steps, model, data, chat, tokenizer.byte_lengths(), place, job.start, job.control,
+            emit, job.progress, save,
+        )  # fmt: skip
+
+    return Ready(
+        data={**asdict(data.facts), "warnings": list(data.facts.warnings)},
+        num_parameters=total,
+        num_trainable=trained,
+        total_steps=resolved.total_steps,
+        warnings=resolved.warnings,
+        open=open_it,
+        record={"model": base.record()},
+        finish=lambda run: write_outcome(job, run.model, base, tokenizer),
+    )
+
+
+def base_of(job: Job) -> Base:
+    """The base model of a job's run, the same one in each of its sessions."""
+    earlier = job.folder.record().get("model") or {}
+    revision = earlier.get("revision") if job.resumes else None
+    return bring_base(job.config.model_name, revision, job.cache_dir, job.export_run, job.progress, job.control.check)
+
+
+def _examples(job: Job, tokenizer: ChatTokenizer) -> PreparedExamples:
+    config = job.config
+    folder = bring_rows(config, job.cache_dir, job.progress, job.control.check)
+    job.progress(Progress("tokenising examples"))
+    found = read_examples(
+        config, dataset_rows(config, folder), tokenizer, tokenizer.template, tokenizer.named_tokens, job.progress,
+        job.control.check,
+    )  # fmt: skip
+    refuse_problems(found, config.dataset, config.max_seq_length)
+    data = split_examples(found, config, tokenizer.pad_id)
+    earlier = example_facts(job.folder.record())
+    if job.resumes and earlier and earlier.fingerprint != data.facts.fingerprint:
+        raise WrongState(
+            f"The examples of {config.dataset} are not what this run was trained on any more, so going on would not "
+            "be the same run. Bring the old rows back, or fork a new run from its checkpoint.",
+            job.folder.run_id,
+        )
+    return data
+
+
+def _resolve(job: Job, data: PreparedExamples) -> TuningResolved:
+    resolved = resolve_finetune(job.config, data.facts)
+    longer = job.longer_fork(resolved.total_steps)
+    if not longer:
+        return resolved
+    return resolve_finetune(job.config.model_copy(update={"max_steps": longer}), data.facts)
+
+
+def _last_part(name: str) -> str:
+    return Path(name.rstrip("/\\").replace("\\", "/")).stem or name

@@ -1,0 +1,66 @@
+"""Fine-tuned models opened again: base, adapter and chat template of a run's checkpoint."""
+
+from pathlib import Path
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.data.chats import Chat
+from llm_testing.errors import UserError
+from llm_testing.jobs.progress import never_cancel, report_nothing
+from llm_testing.model.device import find_device
+from llm_testing.service.bases import Base, ExportRun, bring_base
+
+
+def base_of_record(record: dict, cache_dir: Path, export_run: ExportRun) -> Base:
+    """The base model that a run was trained on.
+
+    Raises:
+        UserError: it cannot be brought here any more.
+    """
+    model = record.get("model")
+    if not model:
+        raise UserError(f"Run {record['run_id']} does not say which model it was trained on, so it cannot be opened.")
+    name = record["config"]["model_name"]
+    return bring_base(name, model.get("revision"), cache_dir, export_run, report_nothing, never_cancel)
+
+
+def open_tuned(record: dict, checkpoint: Path, base: Base):
+    """A checkpoint's model in evaluation mode, on the CPU, and the chat that it was trained in.
+
+    Raises:
+        DataError, DamagedRun: for files that cannot be used.
+    """
+    # transformers takes seconds to import.
+    from llm_testing.model.adapters import read_trained  # noqa: PLC0415
+    from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
+
+    config = FinetuneConfig.build(record["config"])
+    model = load_tuned(base.folder, config, find_device("cpu"))
+    read_trained(model, checkpoint / "model.safetensors")
+    return model.eval(), chat_of(record, base)
+
+
+def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> None:
+    """Write a checkpoint's whole model, the adapter's changes in its weights, as a folder that transformers loads.
+
+    The adapter of a run in 4 bits is merged into the weights as they were before they were rounded.
+    """
+    from llm_testing.model.adapters import merge, read_trained  # noqa: PLC0415
+    from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
+    from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+
+    config = FinetuneConfig.build(record["config"])
+    if config.adapter == "qlora":
+        config = config.model_copy(update={"adapter": "lora"})
+    model = load_tuned(base.folder, config, find_device("cpu"))
+    read_trained(model, checkpoint / "model.safetensors")
+    merge(model).save_pretrained(str(folder))
+    ChatTokenizer(base.folder).save(folder)
+
+
+def chat_of(record: dict, base: Base) -> Chat:
+    """How a run's model is spoken to."""
+    from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+
+    data = record["data"]
+    template = "text" if data.get("data_format") == "text" else data.get("template", "model")
+    return Chat(ChatTokenizer(base.folder), template, record["config"].get("system_prompt") or "")
