@@ -2,6 +2,7 @@
 # make test   install the test tools too, then lint and the fast tests (.ci/run calls this)
 # make fast   the tests that take under a minute together, for every few lines
 # make slow   the slower proofs; make matrix  kill -9 and resume over every combination; make docs  the README's tables
+# make verify-registry   compare the list of open models with the Hub
 
 SHELL := /bin/sh
 VENV := .venv
@@ -10,7 +11,7 @@ NAMES := python3 python3.14 python3.13 python3.12 python3.11
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: run test fast slow matrix docs browser
+.PHONY: run test fast slow matrix docs browser verify-registry
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -32,6 +33,10 @@ matrix: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m llm_testing options --into README.md
+
+# Compares the list of open models with the Hub, where it can be reached.
+verify-registry: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.verify_registry
 
 # The stamps lie inside the virtual environment, so deleting that folder is a clean start.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python

@@ -160,8 +160,6 @@ class FinetuneConfig(Options):
         int, Field(ge=1, le=2048), Show("Answer length", "Watching", unit="tokens", resume="change")
     ] = 64
     """How long each answer may be."""
-    check_forgetting: Annotated[bool, Show("Check for forgetting", "Watching")] = False
-    """Measure how well the model reads general English before and after: what it unlearned."""
 
     save_adapter: Annotated[bool, Show("Save the adapter", "Checkpoints", resume="change")] = True
     """Write the finished adapter (or the whole model, for full) as a standard folder beside the checkpoints."""

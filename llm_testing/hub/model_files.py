@@ -57,7 +57,7 @@ def fetch_model(
             if read_json(place / known / WHOLE)["repo"] == repo:
                 return place / known, known
     endpoint = require_hub(repo)
-    commit, files = _listing(repo, commit)
+    commit, files = _listing(repo, commit, endpoint)
     folder = place / commit
     wanted = [file for file in files if weights or not file.name.endswith(".safetensors")]
     missing = [file for file in wanted if not _is_there(folder / file.name, file)]
@@ -75,11 +75,11 @@ def fetch_model(
     return folder, commit
 
 
-def _listing(repo: str, commit: str | None) -> tuple[str, list[HubFile]]:
+def _listing(repo: str, commit: str | None, endpoint: str) -> tuple[str, list[HubFile]]:
     from huggingface_hub import HfApi, errors  # noqa: PLC0415  (reads its environment when it is imported)
 
     try:
-        info = HfApi().model_info(repo, revision=commit, files_metadata=True, timeout=15)
+        info = HfApi(endpoint=endpoint).model_info(repo, revision=commit, files_metadata=True, timeout=15)
     except errors.GatedRepoError as error:
         raise DownloadError(
             f"The model {repo} asks to accept its terms or to log in. Accept them on its page of the Hub and set "
