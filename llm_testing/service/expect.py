@@ -64,6 +64,7 @@ def _seconds_a_token(config: PretrainConfig, num_parameters: int, store: RunStor
         size = (record.get("parameters") or {}).get("total")
         if (
             row.damaged
+            or record.get("kind") != "pretrain"
             or EXAMPLE in record.get("tags", ())
             or not all(isinstance(n, int | float) and n > 0 for n in (seconds, tokens, size))
         ):

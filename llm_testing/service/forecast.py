@@ -1,9 +1,12 @@
 """What a draft will do, in sentences, before Start."""
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved, resolve
+from llm_testing.config.resolve_finetune import resolve_finetune
 from llm_testing.service.expect import expected
 from llm_testing.service.extend import jump_in_words
+from llm_testing.service.finetuning import example_facts
 from llm_testing.service.job import Job
 from llm_testing.service.records import facts_of, known_facts
 from llm_testing.service.views import Preview
@@ -21,12 +24,18 @@ def preview_of(config: PretrainConfig, store: RunStore) -> Preview:
 
 def preview_resume_of(job: Job) -> tuple[str, ...]:
     """Where a resumed run goes on, to where, and what happens to its learning rate."""
-    facts = facts_of(job.folder.record())
-    total = resolve(job.config, facts).total_steps
+    total = _total_steps(job)
     if job.checkpoint_step is None or total is None:
         return ("Nothing was saved yet, so the run begins anew.",)
     said = [f"Goes on at step {job.checkpoint_step:,} of {total:,}."]
     return (*said, *jump_in_words(job.folder, job.config, job.checkpoint_step, total))
+
+
+def _total_steps(job: Job) -> int | None:
+    record = job.folder.record()
+    if isinstance(job.config, FinetuneConfig):
+        return resolve_finetune(job.config, example_facts(record)).total_steps
+    return resolve(job.config, facts_of(record)).total_steps
 
 
 def _sentences(config: PretrainConfig, resolved: Resolved) -> list[str]:

@@ -112,12 +112,12 @@ class Playground:
 
     def attention(self, what: str | None, text: str, layer: int = 0, head: int | None = None) -> AttentionMap:
         """What a model looks at in a text; without a head the mean over them."""
-        opened = self.open(what)
+        opened = _with_maps(self.open(what))
         return attention_map(opened.model, opened.tokenizer, opened.name, text, layer, head)
 
     def heads(self, what: str | None, text: str, layer: int = 0) -> HeadsMap:
         """What every head of a layer looks at in a text."""
-        opened = self.open(what)
+        opened = _with_maps(self.open(what))
         return heads_map(opened.model, opened.tokenizer, opened.name, opened.step, text, layer)
 
     def _live(self) -> Opened:
@@ -125,6 +125,11 @@ class Playground:
         if job is None:
             raise WrongState("No run is active, so there is no live model. Choose a checkpoint.")
         run_id, view = job.folder.run_id, job.board.view()
+        if job.kind.name != "pretrain":
+            raise WrongState(
+                f"Run {run_id} tunes an open model, which is not copied while it trains. Save now, then choose the "
+                "checkpoint.", run_id, view.state,
+            )  # fmt: skip
         if view.state == "starting":
             doing = view.phase or "starting"
             raise WrongState(
@@ -140,6 +145,13 @@ class Playground:
                 "a checkpoint.", run_id, view.state,
             ) from None  # fmt: skip
         return Opened(LIVE, run_id, step, model, load_tokenizer(job.folder.path))
+
+
+def _with_maps(opened: Opened) -> Opened:
+    """Refuse a model whose attention cannot be looked at."""
+    if not isinstance(opened.model, GPT):
+        raise WrongState(f"Run {opened.run_id} tuned an open model; attention is shown of models trained here.")
+    return opened
 
 
 def _copied(model: GPT) -> GPT:

@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from llm_testing.errors import ConfigError
+from llm_testing.errors import ConfigError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from llm_testing.train.events import Logged
@@ -242,6 +242,19 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
     assert lab.last().error.traceback == ""
+
+
+def test_a_tuned_run_stands_among_the_others(lab, values):
+    pretrained, tuned = run(lab), tune(lab, values)
+    assert {row.run_id for row in lab.rows()} == {pretrained, tuned} and all(row.damaged is None for row in lab.rows())
+    assert {row["run_id"] for row in lab.listing()} == {pretrained, tuned}
+    assert {row.run_id for row in lab.checkpoints()} == {pretrained, tuned}
+    assert lab.compare([pretrained, tuned])["results"][tuned]["step"] == 6
+    assert lab.preview_resume(tuned, {"max_steps": 9})[0] == "Goes on at step 6 of 9."
+    assert lab.preview({"corpus": "tiny", "tokenizer": "char"}).problems == ()
+    assert lab.playground.complete(tuned, "one two", Sampling(4, temperature=0)).tokens_generated == 4
+    with pytest.raises(WrongState, match="attention is shown of models trained here"):
+        lab.playground.heads(tuned, "one")
 
 
 def test_a_look_at_the_examples_shows_what_is_learned_and_what_is_wrong(lab, values, tmp_path):
