@@ -54,6 +54,7 @@ def take(browser: Browser, app: RunningApp, folder: Path, num_points: int) -> No
     ask_to_stop(page, folder)
     for name, shown in windows.items():
         history(shown, folder, name)
+        estimator(shown, folder, name)
 
 
 def train(page: Page) -> None:
@@ -110,6 +111,16 @@ def history(page: Page, folder: Path, name: str) -> None:
         page.locator(".lt-runs tbody input[type=checkbox]").nth(i).check()
     page.wait_for_selector(".lt-opened th:has-text('Validation loss')")
     shoot(page, folder / f"compare-{name}.png", ".lt-opened")
+
+
+def estimator(page: Page, folder: Path, name: str) -> None:
+    """The VRAM Estimator with what would fit."""
+    page.evaluate("document.documentElement.scrollTo(0, 0)")
+    page.get_by_role("tab", name="VRAM Estimator").or_(page.get_by_role("button", name="VRAM Estimator")).last.click()
+    page.wait_for_selector(".lt-vram-curves .js-plotly-plot", timeout=120_000)
+    page.click("text=Find what fits")
+    page.wait_for_selector(".lt-way", timeout=180_000)
+    shoot(page, folder / f"estimator-{name}.png", ".lt-vram")
 
 
 def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool = False) -> Page:

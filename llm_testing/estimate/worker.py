@@ -26,6 +26,7 @@ class Worker:
         self._timeout_s = timeout_s
         self._one_at_a_time = threading.Lock()
         self._process: subprocess.Popen | None = None
+        self._closed = False
 
     def trace(self, job: object) -> Any:
         """Have a job traced; a process that died meanwhile is replaced, for the next job too.
@@ -38,6 +39,8 @@ class Worker:
             TraceFailed: if the job cannot be traced, or ended the process.
         """
         with self._one_at_a_time:
+            if self._closed:
+                raise TraceFailed("The app is ending.")
             answer = self._ask(job)
         if answer is None:
             raise TraceFailed("The process that traces ended without an answer; the next estimate starts another.")
@@ -49,8 +52,9 @@ class Worker:
         return value
 
     def close(self) -> None:
-        """End the process; a later job starts another."""
+        """End the process, for good: a job that is still on its way must not leave another behind."""
         with self._one_at_a_time:
+            self._closed = True
             self._end()
 
     def __enter__(self) -> Self:

@@ -35,7 +35,7 @@ def test_fine_tuning_is_estimated_from_the_models_config_alone(say):
         (("estimate", "pretrain", "--card", "RTX 1"), "There is no card 'RTX 1'"),
         (("estimate", "pretrain", "--gpu-memory-gb", "0"), "from 1 to 10,000"),
         (("estimate", "finetune", "--model-name", "./nowhere"), "There is no nowhere/config.json"),
-        (("estimate", "finetune", "--lora-r", "0"), "Rank takes a whole number from 1"),
+        (("estimate", "finetune", "--lora-r", "0"), "LoRA rank takes a whole number from 1"),
         (("estimate", "pretrain", "--preset", "none", "--n-embd", "20"), "n_embd belongs to a custom model"),
         (("fit", "pretrain", "--largest", "dropout"), "The largest dropout is not a question here"),
     ],
