@@ -104,7 +104,7 @@ def for_page(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Ask
 
     def estimate(asked: Asked) -> dict[str, Any]:
         """The memory of a run's step with its timeline; quick leaves reserved bytes open and the verdict likely."""
-        config, budget, asks = _asked_about(asked, kind)
+        config, budget, asks = _asked_about(asked, kind, asked.given())
         found = asked.lab.estimates.estimate(config, budget, quick=asks["quick"])
         return {
             **found.as_dict(),
@@ -120,7 +120,7 @@ def for_fit(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Aske
 
     def fit(asked: Asked) -> dict[str, Any]:
         """The best three ways to make a run fit; with largest, the largest value of that option that fits instead."""
-        config, budget, asks = _asked_about(asked, kind)
+        config, budget, asks = _asked_about(asked, kind, asked.given())
         if asks["largest"]:
             way = asked.lab.estimates.largest(config, asks["largest"], budget)
             return {"ways": [way.as_dict()] if way else []}
@@ -134,7 +134,7 @@ def for_curves(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[A
 
     def curves(asked: Asked) -> dict[str, Any]:
         """Allocated bytes over batch sizes and over context lengths."""
-        config, budget, _ = _asked_about(asked, kind)
+        config, budget, _ = _asked_about(asked, kind, asked.given())
         return {**asked.lab.estimates.curves(config, budget), "free_bytes": budget.free_bytes}
 
     return curves
@@ -156,13 +156,14 @@ def trust(asked: Asked) -> dict[str, Any]:
 
 def probe(asked: Asked) -> dict[str, Any]:
     """Three real steps on this machine: what they took, beside the estimate."""
-    config, _, _ = _asked_about(asked, PretrainConfig)
+    config, _, _ = _asked_about(asked, PretrainConfig, asked.given())
     return asked.lab.estimates.probe(config)
 
 
-def _asked_about(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]) -> tuple[Any, Budget, dict[str, Any]]:
-    """The config and the memory that a body of the page asks about, and the rest of it."""
-    given = asked.given()
+def _asked_about(
+    asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig], given: dict[str, Any]
+) -> tuple[Any, Budget, dict[str, Any]]:
+    """The config and the memory that a query or body asks about, and the rest of it."""
     asks = {name: given.pop(name, default) for name, default in (("quick", False), ("largest", None), ("here", False))}
     memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
     config = kind.build(given)
@@ -176,11 +177,7 @@ def _asked_about(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]
 
 def _estimate(asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig]) -> tuple[Estimate, Any]:
     given = {name: getattr(asked.query, name) for name in asked.query.model_fields_set}
-    memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
-    config = kind.build(given)
-    if isinstance(config, FinetuneConfig) and is_folder(config.model_name):
-        check(asked.request, "paths")
-    budget = asked.lab.estimates.budget(getattr(config, "device", "auto"), memory, card)
+    config, budget, _ = _asked_about(asked, kind, given)
     return asked.lab.estimates.estimate(config, budget), config
 
 

@@ -10,10 +10,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import Resolved
-from llm_testing.model.gpt import build_gpt
 from llm_testing.model.weights import to_device
 from llm_testing.train.memory import free_memory, measured_peaks
 from llm_testing.train.optim import build_optimizer
+from llm_testing.train.session import fresh_model
 from llm_testing.train.step import TrainingStep
 
 FIRST_STEPS = 2
@@ -32,14 +32,7 @@ def probe(config: PretrainConfig, resolved: Resolved, device: torch.device) -> d
 
 
 def _probe(config: PretrainConfig, resolved: Resolved, device: torch.device) -> dict[str, int]:
-    model = build_gpt(
-        resolved.shape,
-        config.seed,
-        dropout=config.dropout,
-        attention_impl=config.attention_impl,
-        sdpa_kernel=config.sdpa_kernel,
-        gradient_checkpointing=config.gradient_checkpointing,
-    )
+    model = fresh_model(config, resolved)
     model = to_device(model, device).train()
     training = TrainingStep(model, build_optimizer(model, config), config, device)
     size = (config.batch_size, resolved.window)

@@ -125,6 +125,18 @@ class Start:
     extend: bool = False
 
 
+def fresh_model(config: PretrainConfig, resolved: Resolved) -> GPT:
+    """The model of a pretraining run before its first step."""
+    return build_gpt(
+        resolved.shape,
+        config.seed,
+        dropout=config.dropout,
+        attention_impl=config.attention_impl,
+        sdpa_kernel=config.sdpa_kernel,
+        gradient_checkpointing=config.gradient_checkpointing,
+    )
+
+
 def open_run(
     config: PretrainConfig,
     resolved: Resolved,
@@ -138,14 +150,7 @@ def open_run(
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[TrainingRun, list[str]]:
     """A run ready to go, and what to tell its user: for instance that a fork starts with a fresh optimizer."""
-    model = build_gpt(
-        resolved.shape,
-        config.seed,
-        dropout=config.dropout,
-        attention_impl=config.attention_impl,
-        sdpa_kernel=config.sdpa_kernel,
-        gradient_checkpointing=config.gradient_checkpointing,
-    )
+    model = fresh_model(config, resolved)
     if start.checkpoint:
         read_weights(model, start.checkpoint / "model.safetensors")
     model = to_device(model, place.device)
