@@ -19,6 +19,7 @@ import pytest
 from llm_testing.api.rest import TABLE
 from tests.api.served import AT, BODY, LONG
 from tests.app_process import APP, running_app
+from tests.service.parts import until
 
 pytestmark = pytest.mark.proof
 HOST = "ann-lab.hf.space"
@@ -81,9 +82,7 @@ def test_on_a_space_its_owner_trains_and_everybody_sees_it(space):
     owner = signed_in("ann")
     assert client.get("/api/place", headers=owner).json()["role"] == "owner"
     run_id = client.post(f"{AT}/start", json=BODY, headers=owner).json()["run_id"]
-    app_end = time.monotonic() + 60
-    while client.get(f"{AT}/status").json()["state"] != "completed" and time.monotonic() < app_end:
-        time.sleep(0.1)
+    until(lambda: client.get(f"{AT}/status").json()["state"] == "completed", 60)
     seen = client.get(f"{AT}/runs/{run_id}").json()
     assert seen["state"] == "completed" and len(seen["metrics"]) == 7
     assert str(app.runs_dir) not in json.dumps(seen)

@@ -1,7 +1,6 @@
 """The REST calls over real tiny runs: replies in the earlier keys, refusals in words and with the right status."""
 
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from llm_testing.api.rest import TABLE
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.service.lab import Lab
+from llm_testing.store.ids import new_run_id
+from llm_testing.store.times import utc_now
 from tests.api.served import AT, BODY, LONG, served, told
 from tests.service.parts import run, until
 
@@ -132,7 +133,7 @@ def test_a_checkpoint_is_found_by_every_form_of_its_id(asked, finished):
 
 def test_the_newest_match_of_an_earlier_id_wins(client, lab):
     older = run(lab)
-    threading.Event().wait(1.1)  # ids of one second stand in no order
+    until(lambda: new_run_id(utc_now())[:15] > older[:15])  # ids of one second stand in no order
     newer = run(lab)
     assert client.get(f"{AT}/checkpoints/custom_6").json()["run_id"] == newer > older
 
