@@ -69,7 +69,7 @@ def bring_base(
         DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
     """
     root = cache_dir / "models"
-    if _is_run(name):
+    if is_run(name):
         checkpoint, folder = export_run(revision or name, root / "runs")
         return Base(name, folder, "run", checkpoint)
     if (file := _gguf(name)) is not None:
@@ -109,7 +109,8 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     return file
 
 
-def _is_run(name: str) -> bool:
+def is_run(name: str) -> bool:
+    """Whether a name is the id of a run, or of a checkpoint."""
     try:
         if "/" in name:
             parse_checkpoint_id(name)

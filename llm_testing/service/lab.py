@@ -288,8 +288,6 @@ class Lab:
         """Which options differ between runs, and what each reached."""
         return records.compare([self._store.open(run_id) for run_id in run_ids])
 
-    # Checkpoints.
-
     def checkpoints(
         self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
     ) -> list[CheckpointRow]:
@@ -304,9 +302,11 @@ class Lab:
         """Delete one checkpoint, unless its run is active or another run was forked from it."""
         return checkpoints_module.delete_one(self._store, what)
 
-    def delete_checkpoints(self, config_name: str | None = None, keep_latest: bool = True) -> Deleted:
+    def delete_checkpoints(
+        self, config_name: str | None = None, keep_latest: bool = True, kind: str | None = None
+    ) -> Deleted:
         """Delete the checkpoints of a model size, or of all; what is needed stays."""
-        return checkpoints_module.delete_many(self._store, config_name, keep_latest)
+        return checkpoints_module.delete_many(self._store, config_name, keep_latest, kind)
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""
