@@ -10,10 +10,11 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.allocator import reserve
 from llm_testing.estimate.budget import Budget, verdict_of
 from llm_testing.estimate.depth import NotRepeatable
-from llm_testing.estimate.jobs import AskModel, Job, ModelFacts, WarmUp, model_text
+from llm_testing.estimate.jobs import AskCounts, AskModel, Job, ModelFacts, WarmUp, counts_question, model_text
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.result import Estimate
 from llm_testing.estimate.step import CUDA_ROUNDING, Family, Step
@@ -39,7 +40,7 @@ class Estimator:
 
     def __init__(self, worker: Worker | None = None):
         self._worker = worker or Worker()
-        self._traces: OrderedDict[Any, Family | Recording | ModelFacts | None] = OrderedDict()
+        self._traces: OrderedDict[Any, Any] = OrderedDict()
         # Around the dictionary alone: what is remembered answers while something else is traced.
         self._guard = threading.Lock()
 
@@ -58,12 +59,16 @@ class Estimator:
             ConfigError: for one that transformers does not know.
             TraceFailed: if it cannot be read at all.
         """
-        question = AskModel(model_text(values))
-        facts = self._recall(question)
-        if facts is MISSING:
-            facts = self._worker.trace(question)
-            self._remember(question, facts)
-        return facts
+        return self._answer(AskModel(model_text(values)))
+
+    def counts(self, values: dict[str, Any], config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            TraceFailed: if it cannot be read at all.
+        """
+        return self._answer(counts_question(values, config))
 
     def estimate(self, job: Job, budget: Budget, quick: bool = False) -> Estimate:
         """The memory of a run's step, and whether it fits the budget.
@@ -153,13 +158,20 @@ class Estimator:
             self._remember(key, recording)
         return recording
 
+    def _answer(self, question: AskModel | AskCounts) -> Any:
+        answer = self._recall(question)
+        if answer is MISSING:
+            answer = self._worker.trace(question)
+            self._remember(question, answer)
+        return answer
+
     def _recall(self, key: Any) -> Any:
         with self._guard:
             if key in self._traces:
                 self._traces.move_to_end(key)
             return self._traces.get(key, MISSING)
 
-    def _remember(self, key: Any, value: Family | Recording | ModelFacts | None) -> None:
+    def _remember(self, key: Any, value: Any) -> None:
         with self._guard:
             self._traces[key] = value
             while len(self._traces) > KEPT:

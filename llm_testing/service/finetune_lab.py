@@ -16,6 +16,7 @@ from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothin
 from llm_testing.service.adapters import Adapters
 from llm_testing.service.bases import bring_base, bring_rows
 from llm_testing.service.chats import Chats
+from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
 from llm_testing.service.views import Started
@@ -30,8 +31,16 @@ class FineTuning:
         probe: the machine that a preset suits.
     """
 
-    def __init__(self, launcher: Launcher, store: RunStore, cache_dir: Path, probe: Callable[[], Machine]):
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: RunStore,
+        cache_dir: Path,
+        probe: Callable[[], Machine],
+        estimates: Estimates,
+    ):
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
+        self._estimates = estimates
         self.adapters = Adapters(store)
         self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
 
@@ -60,7 +69,15 @@ class FineTuning:
         except ConfigError as error:
             name = values.get("model_name")
             return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
-        return preview_tuning(config, self._store, None)
+        try:
+            counts = self._estimates.counts(config)
+        except NoEstimate:
+            counts = None
+        except ConfigError as error:
+            counts, wrong = None, [problem for problem in error.problems if problem.field != "model_name"]
+            if wrong:
+                return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
+        return preview_tuning(config, self._store, counts)
 
     def view_examples(
         self,

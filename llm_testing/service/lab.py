@@ -54,10 +54,10 @@ class Lab:
         self._store = RunStore(self.runs_dir)
         self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
-        self.estimates = Estimates(Estimator(), self._store, self._threads)
+        self.estimates = Estimates(Estimator(), self._store, self._threads, self.cache_dir / "models")
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store, self.cache_dir)
-        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe)
+        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.fetching = Fetching(self.download_corpus)
