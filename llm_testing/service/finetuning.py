@@ -25,7 +25,6 @@ from llm_testing.service.ready import Ready
 from llm_testing.service.records import example_facts
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 from llm_testing.train.session import Surroundings
-from llm_testing.train.tuning import open_tuning, tuned_model
 
 if TYPE_CHECKING:
     from llm_testing.model.chat_tokenizer import ChatTokenizer
@@ -40,10 +39,11 @@ def finetune_name(config: FinetuneConfig) -> str:
 
 def ready_finetuning(job: Job, place: Surroundings) -> Ready:
     """Bring the model and the examples of a job, and say what its run is."""
-    # transformers takes seconds to import.
+    # transformers and peft take seconds to import.
     from llm_testing.model.adapters import counts  # noqa: PLC0415
     from llm_testing.model.base_files import num_weights  # noqa: PLC0415
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+    from llm_testing.train.tuning import open_tuning, tuned_model  # noqa: PLC0415
 
     config: FinetuneConfig = job.config
     base = base_of(job)

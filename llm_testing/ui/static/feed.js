@@ -1,4 +1,4 @@
-// News from the server, only while the tab is in view: the status by its tag, curves and texts by cursor.
+// News from the server, only while the tab is in view: status, curves and texts of the run that is followed in one answer.
 
 import { ACTIVE } from "./dom.js";
 
@@ -24,6 +24,7 @@ export class Feed {
     this.machine = null;
     this.lost = false;
     this.tag = null;
+    this.cursors = () => ({}); // the live view says up to where it has the run
     this.timer = null;
     this.machineAt = 0;
     document.addEventListener("visibilitychange", () => this.wake());
@@ -54,7 +55,7 @@ export class Feed {
         this.machine = (await ask("machine")).value;
         for (const listener of this.machineListeners) listener();
       }
-      const news = await ask("status", {}, this.tag);
+      const news = await ask("status", this.cursors(), this.tag);
       const found = this.lost;
       this.lost = false;
       if (!news.same) { this.status = news.value; this.tag = news.tag; }
@@ -88,7 +89,10 @@ export class Curve {
 
   // True where something is new.
   async more() {
-    const { value: news } = await ask("points", { run: this.runId, after: this.next });
+    return this.take((await ask("points", { run: this.runId, after: this.next })).value);
+  }
+
+  take(news) {
     if (news.from !== this.next) return false; // another answer came first
     const rewound = news.rewound_to != null && this.columns;
     if (rewound) this.cut(news.rewound_to);
@@ -137,10 +141,14 @@ export class Texts {
   }
 
   async more() {
-    const { value: news } = await ask("texts", { run: this.runId, samples: this.samples.next, events: this.events.next });
+    return this.take((await ask("texts", { run: this.runId, samples: this.samples.next, events: this.events.next })).value);
+  }
+
+  take(news) {
     let changed = false;
     for (const name of ["samples", "events"]) {
-      const { rows, next, rewound_to: rewound } = news[name];
+      const { rows, from, next, rewound_to: rewound } = news[name];
+      if (from !== this[name].next) continue; // another answer came first
       if (rewound != null) this[name].rows = this[name].rows.filter((row) => (row.step ?? 0) <= rewound);
       changed ||= rows.length > 0 || rewound != null;
       this[name].rows.push(...rows);
