@@ -61,9 +61,11 @@ def pushes(asked: Asked) -> dict[str, Any]:
     return {"pushes": asked.lab.finetuning.pushes.all()}
 
 
-def repeat(asked: Asked) -> dict[str, str]:
+def repeat(asked: Asked) -> dict[str, Any]:
     """The command line, the YAML file and the Python lines that repeat a run."""
-    return asked.lab.finetuning.exports.repeat(asked.path["run_id"])
+    run_id = asked.path["run_id"]
+    config = asked.lab.details(run_id)["config"]  # with it an answer for others is rid of paths
+    return {**asked.lab.finetuning.exports.repeat(run_id), "config": config}
 
 
 def _named(asked: Asked, asks: ExportQuery) -> str | None:

@@ -49,7 +49,9 @@ def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
     check_repo(repo)
     endpoint = require_hub(repo)
     from huggingface_hub import HfApi, errors  # noqa: PLC0415  (reads its environment when it is imported)
+    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
 
+    disable_progress_bars()
     api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repo, private=private, exist_ok=True)

@@ -42,9 +42,8 @@ def model_card(record: Mapping[str, Any], reached: Mapping[str, Any], base: Base
     """
     config, kind = record["config"], record["kind"]
     losses = [f"| {words} | {reached[name]:.4f} |" for words, name in _LOSSES if reached.get(name) is not None]
-    settings = [
-        f"| {name} | {_shown(config[name])} |" for name in _SETTINGS[kind] if config.get(name) not in (None, [])
-    ]
+    told = {name: config.get(name) for name in _SETTINGS[kind]}
+    settings = [f"| {name} | {_shown(value)} |" for name, value in told.items() if value not in (None, [])]
     return "\n".join(
         [
             *_head(config, kind, base, form),

@@ -1,4 +1,4 @@
-"""Models to take away: a PEFT adapter, merged weights or a GGUF file, each a folder with a model card; and to the Hub."""
+"""Models to take away: a PEFT adapter, merged weights or a GGUF file, each with a model card; and to the Hub."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -19,6 +19,7 @@ from llm_testing.service.kinds import config_of
 from llm_testing.service.reader import Reader
 from llm_testing.service.tuned import base_of_record, write_adapter
 from llm_testing.store.files import write_bytes
+from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import clear_leftovers, new_staging, remove_tree
@@ -52,6 +53,10 @@ class Exports:
         if what is None or is_adapter_path(what) or "/checkpoint-" in what:
             return self._adapters.find(what)
         return find_weights(self._store, what)
+
+    def named(self, what: str | None) -> str:
+        """The id of the checkpoint that any form of name means."""
+        return checkpoint_id(*self.find(what))
 
     def write(self, what: str | None, form: str, to: Path) -> Path:
         """Write a checkpoint as a folder; it appears under its name only when it is whole.
