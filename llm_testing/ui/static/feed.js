@@ -3,6 +3,7 @@
 import { ACTIVE } from "./dom.js";
 
 const BUSY_MS = 1000, IDLE_MS = 3000, HIDDEN_MS = 15000, MACHINE_MS = 3000, MACHINE_IDLE_MS = 10000;
+const ON_CPU = 2; // times as long between two looks: page and trainer share the cores, and a look stops all of its threads
 const MOST_POINTS = 1200; // as many as a chart has pixels; twice that are thinned again
 const SPIKY = ["train_loss", "lr", "grad_norm", "tokens_per_s"], RARE = ["val_loss", "final_val_loss"];
 
@@ -50,7 +51,7 @@ export class Feed {
     this.looking = true;
     try {
       const now = Date.now();
-      if (now - this.machineAt > (this.active() || this.watched ? MACHINE_MS : MACHINE_IDLE_MS)) {
+      if (now - this.machineAt > (this.active() || this.watched ? this.pace * MACHINE_MS : MACHINE_IDLE_MS)) {
         this.machineAt = now;
         this.machine = (await ask("machine")).value;
         for (const listener of this.machineListeners) listener();
@@ -68,8 +69,10 @@ export class Feed {
     const hidden = document.visibilityState !== "visible";
     // Out of sight only the end of a run matters, and only to who asked to be told of it.
     if (hidden && !(this.active() && window.Notification?.permission === "granted")) return;
-    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? BUSY_MS : IDLE_MS);
+    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? this.pace * BUSY_MS : IDLE_MS);
   }
+
+  get pace() { return this.machine?.device === "cpu" ? ON_CPU : 1; }
 
   active() { return ACTIVE.includes(this.status?.run?.state); }
 
