@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_testing.config.facts import ExampleFacts
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.resolve_finetune import TuningResolved, resolve_finetune
 from llm_testing.data.chats import Chat
@@ -23,6 +22,7 @@ from llm_testing.jobs.progress import Progress
 from llm_testing.service.bases import Base, bring_base, bring_rows
 from llm_testing.service.outcome import write_outcome
 from llm_testing.service.ready import Ready
+from llm_testing.service.records import example_facts
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 from llm_testing.train.session import Surroundings
 
@@ -35,15 +35,6 @@ def finetune_name(config: FinetuneConfig) -> str:
     """A name for a run that was given none: its model and dataset."""
     model, data = (_last_part(name) for name in (config.model_name, config.dataset))
     return f"{model[:40]}-{data[:30]}"
-
-
-def example_facts(record: dict) -> ExampleFacts | None:
-    """The facts of the examples that a record keeps; None where they were never read."""
-    data = record.get("data")
-    if not data:
-        return None
-    known = {name: data[name] for name in ExampleFacts.__dataclass_fields__ if name in data}
-    return ExampleFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
 
 
 def ready_finetuning(job: Job, place: Surroundings) -> Ready:

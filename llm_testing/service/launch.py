@@ -251,6 +251,7 @@ class Launcher:
             state="starting",
             config=config.model_dump(mode="json"),
             num_parameters=record["parameters"].get("total"),
+            num_trainable=record["parameters"].get("trainable"),
         )
         job = Job(
             store=self.store,
