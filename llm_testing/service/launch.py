@@ -235,6 +235,7 @@ class Launcher:
             state="starting",
             config=config.model_dump(mode="json"),
             num_parameters=record["parameters"].get("total"),
+            general_text=record["summary"].get("general_text"),
         )
         job = Job(
             store=self.store,
