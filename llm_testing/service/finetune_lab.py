@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.config.models import KnownModel, known_models
+from llm_testing.config.models import KnownModel, find_model, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
+from llm_testing.config.resolve_finetune import resolve_finetune
 from llm_testing.data.example_set import dataset_rows, read_examples
 from llm_testing.data.example_view import ExampleView, view_of
+from llm_testing.errors import ConfigError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.bases import bring_base, bring_rows
 from llm_testing.service.launch import Launcher, Watcher
-from llm_testing.service.views import Started
+from llm_testing.service.views import Preview, Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
 
@@ -46,6 +48,23 @@ class FineTuning:
             if record["kind"] == "finetune":
                 return FinetuneConfig.build({**record["config"], **given})
         return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
+
+    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a preset sets on this machine, for the model that is given or its own."""
+        return finetune_values(preset, given, self._probe())
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """The options that picking a model fills in."""
+        known = find_model(model_name)
+        return known.recommended if known else {}
+
+    def preview(self, values: dict[str, Any], preset: str | None = None) -> Preview:
+        """What a draft means, without reading its examples; problems are part of the answer, not raised."""
+        try:
+            config = self.config(values, preset)
+        except ConfigError as error:
+            return Preview(problems=tuple(error.problems))
+        return Preview(config=config, resolved=resolve_finetune(config))
 
     def view_examples(
         self,

@@ -28,8 +28,9 @@ const PARTS = {
   attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
 };
 
-export function mount(part, element, props, watch) {
-  PARTS[part](element, theFeed(), props, watch);
+// `of` tells several elements of a part from each other, as their ids do.
+export function mount(part, element, props, watch, of) {
+  PARTS[part](element, theFeed(), props, watch, of);
 }
 
 // A command was sent: look at once, and again when its effect should show.
