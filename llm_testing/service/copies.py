@@ -8,31 +8,29 @@ import shlex
 from pprint import pformat
 from typing import Any
 
-from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.config.option import Option, Options, options_of
+from llm_testing.config.option import Option, options_of
+from llm_testing.config.pretrain import PretrainConfig
 
 PROGRAM = "python -m llm_testing"
 
 
-def copies(config: Options) -> dict[str, str]:
-    """`cli`, `yaml` and `python` of a config of either kind of run."""
-    tunes = isinstance(config, FinetuneConfig)
-    line, door = f"{PROGRAM} {'finetune' if tunes else 'pretrain'} --preset none", "lab.finetuning" if tunes else "lab"
+def copies(config: PretrainConfig) -> dict[str, str]:
+    """`cli`, `yaml` and `python` of a config."""
     values = changed(config)
-    return {"cli": _cli(line, type(config), values), "yaml": _yaml(line, values), "python": _python(door, values)}
+    return {"cli": _cli(values), "yaml": _yaml(values), "python": _python(values)}
 
 
-def changed(config: Options) -> dict[str, Any]:
+def changed(config: PretrainConfig) -> dict[str, Any]:
     """The options that are not at their defaults."""
     values = config.model_dump(mode="json")
-    defaults = type(config)().model_dump(mode="json")
+    defaults = PretrainConfig().model_dump(mode="json")
     return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-def _cli(line: str, config_class: type[Options], values: dict[str, Any]) -> str:
-    options = options_of(config_class)
+def _cli(values: dict[str, Any]) -> str:
+    options = options_of(PretrainConfig)
     flags = [flag for name, value in values.items() for flag in _flags(options[name], value)]
-    return " ".join([line, *map(shlex.quote, flags)])
+    return " ".join([f"{PROGRAM} pretrain --preset none", *map(shlex.quote, flags)])
 
 
 def _flags(option: Option, value: Any) -> list[str]:
@@ -42,13 +40,13 @@ def _flags(option: Option, value: Any) -> list[str]:
     return [f"{option.flag}={one}" for one in (value if isinstance(value, list) else [value])]
 
 
-def _yaml(line: str, values: dict[str, Any]) -> str:
+def _yaml(values: dict[str, Any]) -> str:
     # YAML reads JSON, so every text and number comes back as it was.
     body = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
-    return f"# {line} --config FILE\n{body}"
+    return f"# {PROGRAM} pretrain --preset none --config FILE\n{body}"
 
 
-def _python(door: str, values: dict[str, Any]) -> str:
+def _python(values: dict[str, Any]) -> str:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return f"""from pathlib import Path
 
@@ -56,7 +54,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.service.lab import Lab
 
 lab = Lab(Path("runs"), Path.home() / ".cache" / "llm-testing")
-run_id = {door}.run_here(
+run_id = lab.run_here(
     {pformat(given, width=100, sort_dicts=False).replace(chr(10), chr(10) + "    ")},
     control=Control(),
 )
