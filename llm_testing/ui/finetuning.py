@@ -14,5 +14,5 @@ def finetuning_tab(page: gr.Blocks, tab: gr.Tab, lab: Lab, draft: gr.BrowserStat
         with gr.Column(scale=4, min_width=320, elem_classes="lt-form"):
             form_column(page, finetuning_form(lab), draft)
         with gr.Column(scale=7, min_width=320):
-            for part in ("views", "live"):
+            for part in ("views", "examples", "live", "chat", "shelf"):
                 drawn_by_script(part, of=TUNE)

@@ -32,7 +32,7 @@ export function mountSummary(element, feed, props, watch, of) {
     fits.box.hidden = !said.config;
     if (said.config) fits.about(said.kind, said.config);
     if (said.config && !of) knowTokens(said.config.corpus, said.train_tokens);
-    beside();
+    beside(said.config);
     document.dispatchEvent(new CustomEvent(`lt-draft${of}`));
     if (said.ask && said.problems.length) fields.goTo(said.problems[0].field);
   };

@@ -52,7 +52,7 @@ export class RunView {
     this.samples = el("div", { class: "lt-samples" });
     this.events = el("div", { class: "lt-events" });
     box.replaceChildren(this.now, this.trouble, charts,
-      el("section", {}, el("h2", {}, "Samples"), this.samples),
+      el("section", {}, (this.title = el("h2", {}, "Samples")), this.samples),
       el("section", {}, el("h2", {}, "Events"), this.events));
     this.overlay = new Overlay(() => { this.drawn = null; this.read(); });
     this.timeline = new Timeline(this.samples);
@@ -64,6 +64,7 @@ export class RunView {
   async show(run) {
     const other = this.run?.run_id !== run.run_id;
     this.run = run;
+    this.title.textContent = run.kind === "finetune" ? "Answers" : "Samples";
     if (other) {
       this.curve = new Curve(run.run_id);
       this.text = new Texts(run.run_id);

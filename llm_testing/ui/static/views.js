@@ -12,7 +12,7 @@ const VIEWS = {
   tune: [
     ["examples", "Examples"],
     ["live", "Live"],
-    ["playground", "Playground"],
+    ["chat", "Playground"],
     ["shelf", "Adapters"],
   ],
 };
