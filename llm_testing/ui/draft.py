@@ -8,7 +8,7 @@ from llm_testing.config.option import Option
 from llm_testing.config.presets import Preset
 from llm_testing.errors import Problem
 from llm_testing.service.copies import copies
-from llm_testing.service.views import Preview, Started
+from llm_testing.service.views import Started
 from llm_testing.ui.fields import empty_but_needed, shown, values_of
 
 
@@ -28,6 +28,7 @@ class Form:
         forked: the options of a new run from a checkpoint, by the checkpoint's id.
         preview, start: of the service.
         facts: label and value of each figure that follows from a draft.
+        beside: what else the page's script is told of a draft.
     """
 
     kind: str
@@ -38,9 +39,10 @@ class Form:
     preset_values: Callable[[str, dict[str, Any]], dict[str, Any]]
     stays: Callable[[str], Sequence[str]]
     forked: Callable[[str], dict[str, Any]]
-    preview: Callable[[dict[str, Any]], Preview]
+    preview: Callable[[dict[str, Any]], Any]
     start: Callable[..., Started]
-    facts: Callable[[Preview], list[list[str]]]
+    facts: Callable[[Any], list[list[str]]]
+    beside: Callable[[Any], dict[str, Any]] = lambda preview: {}
     follows: Mapping[str, Callable[[Any], dict[str, Any]]] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
 
@@ -133,7 +135,7 @@ def forecast(form: Form, contents: Sequence[Any]) -> dict[str, Any]:
         "facts": form.facts(preview) if preview.config else [],
         "warnings": list(preview.resolved.warnings) if preview.resolved else [],
         "config": preview.config.model_dump(mode="json") if preview.config else None,
-        "train_tokens": preview.expected.train_tokens if preview.expected else None,
+        **form.beside(preview),
         "copies": copies(preview.config) if preview.config else None,
     }
 

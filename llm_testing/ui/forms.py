@@ -14,6 +14,7 @@ from llm_testing.ui.numbers import count, duration, gib
 
 TUNE = "tune"
 LATER = "once the corpus is read"
+ROWS_LATER = "once the rows are read"
 FIRST_TIME = "after the first steps"
 _CHOSEN = ("model_name", "dataset", "dataset_config", "dataset_split", "data_format", "columns", "chat_template",
            "system_prompt", "n_examples")  # fmt: skip
@@ -34,6 +35,7 @@ def pretraining_form(lab: Lab) -> Form:
         preview=lab.preview,
         start=lab.start,
         facts=pretraining_facts,
+        beside=lambda preview: {"train_tokens": preview.expected and preview.expected.train_tokens},
     )
 
 
@@ -87,13 +89,15 @@ def pretraining_facts(preview: Preview) -> list[list[str]]:
     ]
 
 
-def finetuning_facts(preview: Preview) -> list[list[str]]:
-    """Label and value of each figure that follows from a fine-tuning draft."""
+def finetuning_facts(preview: Any) -> list[list[str]]:
+    """Label and value of each figure that follows from a fine-tuning draft; those of its model come with the memory."""
     resolved, config = preview.resolved, preview.config
     if resolved is None or config is None:
         return []
-    split = f" = {config.batch_size} × {config.grad_accum_steps}" if config.grad_accum_steps > 1 else ""
+    split = f" = {config.batch_size} × {config.gradient_accumulation}" if config.gradient_accumulation > 1 else ""
+    steps, tokens = resolved.total_steps, resolved.total_tokens
     return [
         ["Effective batch", f"{resolved.effective_batch:,}{split} sequences"],
-        ["Steps", "once the rows are read" if resolved.total_steps is None else f"{resolved.total_steps:,}"],
+        ["Steps", ROWS_LATER if steps is None else f"{steps:,}"],
+        ["Tokens", ROWS_LATER if tokens is None else f"about {count(tokens)}"],
     ]
