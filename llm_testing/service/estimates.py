@@ -47,9 +47,7 @@ class Estimates:
         models_dir: where downloaded base models lie.
     """
 
-    def __init__(
-        self, estimator: Estimator, store: RunStore, threads: int, crew: Crew, models_dir: Path | None = None
-    ):
+    def __init__(self, estimator: Estimator, store: RunStore, threads: int, crew: Crew, models_dir: Path | None = None):
         self._estimator, self._store, self._threads, self._crew = estimator, store, threads, crew
         self._models = BaseModels(store, models_dir)
 

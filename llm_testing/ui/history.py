@@ -9,8 +9,7 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.text import parse_texts
 from llm_testing.service.lab import Lab
 from llm_testing.ui.messages import note, tells_user
-from llm_testing.ui.parts import drawn_by_script
-from llm_testing.ui.pretraining import COMMAND, WAKE
+from llm_testing.ui.parts import COMMAND, WAKE, drawn_by_script
 
 OPEN_RUN = "(run, ...more) => import('/live/static/main.js').then((m) => [m.openRun(), ...more])"
 RELOAD = "() => import('/live/static/main.js').then((m) => m.reloadHistory())"

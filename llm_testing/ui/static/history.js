@@ -2,7 +2,7 @@
 
 import { ask, Curve } from "./feed.js";
 import { Charts } from "./charts.js";
-import { ACTIVE, dot, el, keep, kept, show, stateChip } from "./dom.js";
+import { ACTIVE, dot, el, keep, kept, openTab, show, stateChip } from "./dom.js";
 import { RunView } from "./live.js";
 import { Trash } from "./trash.js";
 import * as words from "./words.js";
@@ -114,7 +114,7 @@ function toggle(runId) {
 
 // From another tab of the page.
 export function openRunInHistory(runId) {
-  document.querySelectorAll("#lt-tabs [role=tab]").forEach((tab) => { if (tab.textContent.trim() === "Run History") tab.click(); });
+  openTab("Run History");
   reloadRuns().then(() => open(runId));
 }
 
