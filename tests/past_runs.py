@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.service.records import SUMMED_UP
 from llm_testing.store.runs import RunStore
 
 FIRST_DAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -45,29 +46,37 @@ def add_run(store: RunStore, name: str, steps: int = 400, points: int = 200, spi
 
 
 def _curves(folder, config: PretrainConfig, final: float, steps: int, points: int, spike_at: int | None, rng) -> None:
-    best, rows = math.inf, []
-    every = max(1, steps // points)
+    every, ln2 = max(1, steps // points), math.log(2)
+    rows = []
     for i, step in enumerate(range(0, steps + 1, every)):
-        loss = final + 2.9 * math.exp(-4 * step / steps) + rng.gauss(0, 0.05)
         val = final + 0.05 + 2.85 * math.exp(-3.9 * step / steps) if i % max(1, points // 10) == 0 else None
-        best = best if val is None else min(best, val)
         spiked = spike_at is not None and abs(step - spike_at) < every
-        rows.append({
-            "step": step, "epoch": step / 180, "train_loss": 9.5 if spiked else loss, "val_loss": val,
-            "val_bits_per_byte": None if val is None else val / math.log(2), "grad_norm": 14.0 if spiked else 1 + rng.random(),
-            "lr": config.learning_rate * min(1, step / 30 or 0.01) * (0.1 + 0.45 * (1 + math.cos(math.pi * step / steps))),
-            "tokens_seen": step * config.batch_size * config.context_length, "tokens_per_s": 9000 + rng.gauss(0, 300),
-            "elapsed_s": step * 0.06, "step_s": 0.06, "peak_bytes": 300 * 2**20,
-        })  # fmt: skip
-    rows[-1] |= {"val_loss": final + 0.06, "val_bits_per_byte": (final + 0.06) / math.log(2),
-                 "final_val_loss": final + 0.06, "final_val_bits_per_byte": (final + 0.06) / math.log(2)}  # fmt: skip
+        warm, cosine = min(1, step / 30 or 0.01), 1 + math.cos(math.pi * step / steps)
+        rows.append(
+            {
+                "step": step,
+                "epoch": step / 180,
+                "train_loss": 9.5 if spiked else final + 2.9 * math.exp(-4 * step / steps) + rng.gauss(0, 0.05),
+                "val_loss": val,
+                "val_bits_per_byte": None if val is None else val / ln2,
+                "grad_norm": 14.0 if spiked else 1 + rng.random(),
+                "lr": config.learning_rate * warm * (0.1 + 0.45 * cosine),
+                "tokens_seen": step * config.batch_size * config.context_length,
+                "tokens_per_s": 9000 + rng.gauss(0, 300),
+                "elapsed_s": step * 0.06,
+                "step_s": 0.06,
+                "peak_bytes": 300 * 2**20,
+            }
+        )
+    best = min(row["val_loss"] for row in rows if row["val_loss"] is not None)
+    last = rows[-1]
+    last |= {"val_loss": final + 0.06, "val_bits_per_byte": (final + 0.06) / ln2}
+    last |= {"final_val_loss": final + 0.06, "final_val_bits_per_byte": (final + 0.06) / ln2}
     journal = folder.journal("metrics")
     for row in rows:
         journal.append(row)
     journal.close()
-    last = rows[-1]
-    folder.update(summary={**{n: last[n] for n in ("step", "train_loss", "val_loss", "val_bits_per_byte", "tokens_seen",
-                  "tokens_per_s", "elapsed_s", "peak_bytes")}, "total_steps": steps, "best_val_loss": best})  # fmt: skip
+    folder.update(summary={**{n: last[n] for n in SUMMED_UP if n in last}, "total_steps": steps, "best_val_loss": best})
 
 
 def _texts(folder, config: PretrainConfig, steps: int, rng) -> None:

@@ -79,8 +79,9 @@ export class Charts {
 
   // What a hand has changed is drawn at once; new points wait until the CPU has rested.
   async draw(now = false) {
-    if (!this.runs || this.drawing || (this.resting && !now)) { this.again = Boolean(this.runs); return; }
+    if (!this.runs || this.drawing || (this.resting && !now)) { this.again = Boolean(this.runs); this.urgent ||= now; return; }
     this.drawing = true;
+    this.urgent = false;
     let began = performance.now();
     const points = this.runs.some((run) => run.curve.length > 0);
     if (points && !this.plot.dataset.points) this.say("Drawing …");
@@ -110,6 +111,7 @@ export class Charts {
     } finally {
       this.drawing = false;
     }
+    if (this.urgent) return this.draw(true);
     // A slow machine draws less often, so that the page's buttons answer at once.
     this.resting = true;
     clearTimeout(this.waking);
@@ -168,6 +170,16 @@ export class Charts {
     return this.regions.map(({ from, to, colour }) => ({ type: "rect", layer: "below", xref: "x", yref: "paper", x0: place(from), x1: place(to), y0: 0, y1: 1, fillcolor: colour, opacity: 0.16, line: { width: 1, color: colour, dash: "dot" } }));
   }
 
+  // Brings a stretch of steps into sight, with some room on both sides.
+  async lookAt(fromStep, toStep) {
+    const [Plotly, described] = await Promise.all([loadPlotly(), loadFigures()]);
+    const axis = axisOf(described, this.view.x), { columns } = this.runs[0].curve, x = across(this.runs[0], columns, axis); // prettier-ignore
+    const at = (step) => x[Math.max(0, columns.step.findLastIndex((s) => s <= step))] ?? 0;
+    const from = at(fromStep), to = at(toStep), room = Math.max((to - from) * 0.5, (x.at(-1) - x[0]) * 0.02); // prettier-ignore
+    this.plot.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    await Plotly.relayout(this.plot, { "xaxis.range[0]": Math.max(0, from - room), "xaxis.range[1]": to + room });
+  }
+
   // A closer look asks for the points that thinning left out; the whole view lets go of them.
   async zoomed(change) {
     const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0], to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1]; // prettier-ignore
@@ -185,9 +197,9 @@ export class Charts {
 
   trace({ column, name, style }, columns, x, { run, several, ink, dash, axes, first, divide }) {
     const y = first && this.unit === "bits" ? inBits(columns, column) : divide === 1 ? columns[column] : columns[column].map((value) => (value == null ? null : value / divide));
-    const label = run.letter ? (first ? `${run.letter} ${name}` : run.letter) : several ? (first ? `${plain(run.name)} · ${name}` : plain(run.name)) : name;
+    const label = run.letter ?? (several ? (first ? `${plain(run.name)} · ${name}` : plain(run.name)) : name);
     const base = { ...axes, type: "scatter", name: escaped(label), connectgaps: false, showlegend: first, legendgroup: several ? run.runId : undefined,
-      hovertemplate: first ? "%{y:.4f}" : "%{y:.4~g}" };
+      hovertemplate: `${first ? "%{y:.4f}" : "%{y:.4~g}"}${run.letter ? `<extra>${escaped(first ? `${run.letter} ${name}` : run.letter)}</extra>` : ""}` };
     if (style === "dots" || style === "star") {
       const at = y.flatMap((value, i) => (value == null ? [] : [i]));
       if (!at.length) return [];

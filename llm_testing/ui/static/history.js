@@ -8,6 +8,7 @@ import { OpenedRun } from "./history_run.js";
 import { fromAddress, onChange, patchLive, reloadRuns, state } from "./history_state.js";
 import { RunTable } from "./history_table.js";
 import { mountQueue } from "./queue.js";
+import { mountSweep } from "./sweep.js";
 import { Trash } from "./trash.js";
 
 const REFRESH_MS = 4000;
@@ -17,12 +18,13 @@ export function mountRuns(element, feed) {
   const box = element.querySelector(".lt-runs");
   const filters = new Filters(() => draw());
   const table = new RunTable(filters), bulk = new BulkBar(filters), trash = new Trash(() => reloadRuns()); // prettier-ignore
-  const queue = el("section", { class: "lt-waiting", hidden: true }), empty = el("div", {}); // prettier-ignore
+  const queue = el("section", { class: "lt-waiting", hidden: true }), sweep = el("div", {}), empty = el("div", {}); // prettier-ignore
   mountQueue(queue, feed);
+  mountSweep(sweep, feed);
   const tools = el("div", { class: "lt-history-tools" }, filters.search, table.columnsMenu());
   const tags = el("datalist", { id: "lt-known-tags" });
-  const list = el("div", {}, tools, filters.line, el("div", { class: "lt-doing" }, filters.count, filters.clear), bulk.element, table.element);
-  box.replaceChildren(queue, list, empty, trash.fold, tags);
+  const list = el("div", {}, tools, filters.line, el("div", { class: "lt-doing" }, filters.count, filters.clear, el("span", { class: "lt-hint lt-how" }, "Open a run by its name; tick two or more to compare them.")), bulk.element, table.element);
+  box.replaceChildren(queue, list, empty, sweep, trash.fold, tags);
   let count = null;
   function draw() {
     const none = state.read && !state.runs.length;
@@ -64,11 +66,10 @@ function teach() {
 
 export function mountOpened(element, feed) {
   const box = element.querySelector(".lt-opened");
-  const one = el("div", {}), several = el("div", {}), none = el("div", {}, chooseFirst()); // prettier-ignore
-  box.replaceChildren(none, one, several);
+  const one = el("div", {}), several = el("div", {}); // prettier-ignore
+  box.replaceChildren(one, several);
   const opened = new OpenedRun(one, feed), compared = comparison(several); // prettier-ignore
   onChange(() => {
-    none.hidden = state.showing !== null || !state.runs.length;
     one.hidden = state.showing !== "run";
     several.hidden = state.showing !== "compare";
     if (!inSight(element)) return;
@@ -76,6 +77,3 @@ export function mountOpened(element, feed) {
     if (state.showing === "compare") compared.show();
   });
 }
-
-const chooseFirst = () =>
-  el("div", { class: "lt-choose" }, el("p", {}, el("b", {}, "Open a run"), " by its name, or ", el("b", {}, "tick two or more"), " to compare them.")); // prettier-ignore

@@ -1,5 +1,6 @@
 // One run opened: what is said about it, what it reached, its curves and texts, and how it was made.
 
+import { Coach } from "./coach.js";
 import { dot, el, show, stateChip } from "./dom.js";
 import { ask } from "./feed.js";
 import { RunActions } from "./history_actions.js";
@@ -12,6 +13,9 @@ import * as words from "./words.js";
 
 const EMPTY = "This run has no points: it did not come to its first step.";
 
+// What every step of a live run changes; its record is not asked for again because of these.
+const MOVING = Object.fromEntries(["step", "train_loss", "tokens_per_s", "elapsed_s", "tokens_seen", "eta_s", "bytes", "peak_bytes"].map((name) => [name, null])); // prettier-ignore
+
 export class OpenedRun {
   constructor(box, feed) {
     this.feed = feed;
@@ -23,7 +27,8 @@ export class OpenedRun {
     const view = el("div", { class: "lt-live" });
     this.facts = el("div", { class: "lt-run-facts" });
     this.view = new RunView(view, EMPTY, true);
-    box.replaceChildren(this.back, this.head, this.said, this.actions.element, this.figures, view, this.facts);
+    this.coach = new Coach(this.view.charts, (action) => this.actions.propose(action));
+    box.replaceChildren(this.back, this.head, this.said, this.actions.element, this.figures, this.coach.element, view, this.facts);
     this.shown = null;
   }
 
@@ -33,7 +38,7 @@ export class OpenedRun {
     if (!run) return;
     const other = this.shown !== run.run_id;
     this.shown = run.run_id;
-    if (other) this.forget();
+    if (other) this.forget(); // the last run's words must not stand under another's name
     this.heading(run);
     if (run.damaged) {
       this.trouble(`This run is damaged: ${run.damaged} The others are not touched by it.`);
@@ -41,11 +46,13 @@ export class OpenedRun {
       return;
     }
     this.parts(true);
-    const said = JSON.stringify(run);
-    if (!other && said === this.asked) return;
-    this.asked = said;
+    show(this.figures, [run, this.peak], () => figures(run, this.peak));
+    const steady = JSON.stringify({ ...run, ...MOVING });
+    const news = JSON.stringify(run) !== this.asked, settled = steady === this.recorded; // prettier-ignore
+    this.asked = JSON.stringify(run);
+    this.recorded = steady;
     try {
-      await Promise.all([this.view.show({ ...run, error: run.error ?? null, warnings: run.warnings ?? [] }), this.record(run)]);
+      await Promise.all([settled ? null : this.record(run), news ? this.curves(run) : null]);
     } catch (error) {
       if (this.shown === run.run_id) this.trouble(error.message);
     }
@@ -55,24 +62,33 @@ export class OpenedRun {
     this.trouble(null);
     for (const box of [this.figures, this.facts, this.head]) { box.replaceChildren(); delete box.dataset.said; } // prettier-ignore
     this.actions.about(null, null);
-    this.asked = null;
+    this.coach.about(null);
+    this.asked = this.recorded = this.error = this.peak = null;
   }
 
   parts(on) {
-    for (const part of [this.actions.element, this.figures, this.view.box, this.facts]) part.hidden = !on;
+    for (const part of [this.actions.element, this.figures, this.coach.element, this.view.box, this.facts]) part.hidden = !on;
   }
 
   trouble(said) {
     this.said.replaceChildren(...(said ? [el("p", { class: "lt-warning" }, words.plain(said))] : []));
   }
 
+  curves(run) {
+    return this.view.show({ ...run, error: this.error, warnings: [] });
+  }
+
   async record(run) {
     const { value: record } = await ask("run", { run: run.run_id });
     if (this.shown !== run.run_id) return;
-    this.view.show({ ...run, error: record.error ?? null, warnings: [] });
+    const failed = record.error && !this.error;
+    this.error = record.error ?? null;
+    if (failed) this.curves(run);
     this.actions.about(run, record);
-    show(this.figures, [run, record.measured_peak_bytes], () => figures(run, record));
+    this.peak = record.measured_peak_bytes;
+    show(this.figures, [run, this.peak], () => figures(run, this.peak));
     show(this.facts, record, () => factsOf(run, record));
+    this.coach.about(run).catch((error) => this.trouble(error.message));
   }
 
   heading(run) {
@@ -113,8 +129,7 @@ export class OpenedRun {
   }
 }
 
-function figures(run, record) {
-  const peak = record.measured_peak_bytes ?? run.peak_bytes;
+function figures(run, peak) {
   const rows = [
     ["Validation loss", words.loss(run.val_loss)],
     ["Bits a byte", run.val_bits_per_byte == null ? words.DASH : run.val_bits_per_byte.toFixed(3)],
@@ -123,7 +138,7 @@ function figures(run, record) {
     ["Tokens", words.short(run.tokens_seen)],
     ["Speed", run.tokens_per_s == null ? words.DASH : `${words.short(run.tokens_per_s)} tok/s`],
     ["Time", words.duration(run.elapsed_s)],
-    ["Peak memory", words.bytes(peak)],
+    ["Peak memory", words.bytes(peak ?? run.peak_bytes)],
     ["Parameters", words.short(run.num_parameters)],
     ["On disk", words.bytes(run.bytes)],
   ];

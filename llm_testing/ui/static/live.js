@@ -82,7 +82,7 @@ export class RunView {
   state() {
     const run = this.run;
     this.timeline.show(this.text.samples.rows, run);
-    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run));
+    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run, this.overlay === null));
     const error = this.error();
     show(this.trouble, [error, run.warnings], () => [trouble(error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
   }
@@ -102,12 +102,12 @@ export class RunView {
   }
 }
 
-function now(run) {
+function now(run, figuresAbove) {
   const active = ACTIVE.includes(run.state);
   const done = words.percent(run.done, run.total);
   const doing = active ? words.plain(run.phase) : "";
   const amount = !active || run.total == null ? "" : run.unit === "bytes" ? `${words.bytes(run.done)} of ${words.bytes(run.total)}` : `${words.number(run.done)} of ${words.number(run.total)} ${run.unit}`;
-  const val = run.val_loss == null ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
+  const val = run.val_loss == null || figuresAbove ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
   return [
     el("div", { class: "lt-now-line" }, doing ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
       active && run.eta_s != null && run.state === "running" ? el("span", { class: "lt-fact" }, "about ", el("b", {}, words.duration(run.eta_s)), " left") : null, val),

@@ -76,4 +76,11 @@ function parentWords(record) {
 
 const text = (value) => (value == null ? "automatic" : Array.isArray(value) ? value.join(" | ") : typeof value === "object" ? JSON.stringify(value) : String(value));
 const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, words.plain(value == null ? words.DASH : text(value))))));
-export const fold = (title, inside) => el("details", { class: "lt-fold" }, el("summary", {}, title), el("div", { class: "lt-table-box" }, inside));
+
+// What is unfolded stays so from run to run, and while a live run's facts change.
+const unfolded = new Set();
+function fold(title, inside) {
+  const key = title.split(" (")[0];
+  const box = el("details", { class: "lt-fold", open: unfolded.has(key), ontoggle: () => (box.open ? unfolded.add(key) : unfolded.delete(key)) }, el("summary", {}, title), el("div", { class: "lt-table-box" }, inside)); // prettier-ignore
+  return box;
+}
