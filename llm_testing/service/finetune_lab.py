@@ -83,6 +83,14 @@ class FineTuning:
                 return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
         return preview_tuning(config, self._store, counts)
 
+    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a preset sets on this machine, for the model that is given or its own."""
+        return finetune_values(preset, given, self._probe())
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """The options that picking a model fills in."""
+        return recommended(model_name)
+
     def view_examples(
         self,
         values: dict[str, Any],

@@ -3,6 +3,7 @@
 import { ACTIVE } from "./dom.js";
 
 const BUSY_MS = 1000, IDLE_MS = 3000, HIDDEN_MS = 15000, MACHINE_MS = 3000, MACHINE_IDLE_MS = 10000;
+const ON_CPU = 2; // times as long between two looks: page and trainer share the cores, and a look stops all of its threads
 const MOST_POINTS = 1200; // as many as a chart has pixels; twice that are thinned again
 const SPIKY = ["train_loss", "lr", "grad_norm", "tokens_per_s"], RARE = ["val_loss", "final_val_loss"];
 
@@ -50,7 +51,7 @@ export class Feed {
     this.looking = true;
     try {
       const now = Date.now();
-      if (now - this.machineAt > (this.active() || this.watched ? MACHINE_MS : MACHINE_IDLE_MS)) {
+      if (now - this.machineAt > (this.active() || this.watched ? this.pace * MACHINE_MS : MACHINE_IDLE_MS)) {
         this.machineAt = now;
         this.machine = (await ask("machine")).value;
         for (const listener of this.machineListeners) listener();
@@ -68,8 +69,10 @@ export class Feed {
     const hidden = document.visibilityState !== "visible";
     // Out of sight only the end of a run matters, and only to who asked to be told of it.
     if (hidden && !(this.active() && window.Notification?.permission === "granted")) return;
-    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? BUSY_MS : IDLE_MS);
+    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? this.pace * BUSY_MS : IDLE_MS);
   }
+
+  get pace() { return this.machine?.device === "cpu" ? ON_CPU : 1; }
 
   active() { return ACTIVE.includes(this.status?.run?.state); }
 
@@ -83,7 +86,7 @@ export class Curve {
     this.clear();
   }
 
-  clear() { this.columns = null; this.next = -1; }
+  clear() { this.columns = null; this.next = -1; this.thin = false; this.detail = null; }
 
   get length() { return this.columns?.step.length ?? 0; }
 
@@ -99,11 +102,40 @@ export class Curve {
     this.next = news.next;
     if (!this.columns) this.columns = news.columns;
     else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    this.thin ||= news.thinned || this.length > 2 * MOST_POINTS;
     if (this.length > 2 * MOST_POINTS) this.columns = thinned(this.columns, MOST_POINTS);
     return rewound || news.columns.step.length > 0;
   }
 
+  // What a chart draws: all points, and where someone looks closely every point that the server gave of that stretch.
+  get shown() {
+    if (!this.detail || !this.columns) return this.columns;
+    const { from, to, columns } = this.detail;
+    const { step } = this.columns;
+    const first = step.findIndex((s) => s >= from), after = step.findIndex((s) => s > to); // prettier-ignore
+    if (first < 0) return this.columns;
+    const rest = after < 0 ? step.length : after;
+    return Object.fromEntries(Object.entries(this.columns).map(([name, values]) => [name, [...values.slice(0, first), ...columns[name], ...values.slice(rest)]]));
+  }
+
+  // Finer points between two steps; nothing where all of them are here already. True where something is new.
+  async closer(from, to) {
+    if (!this.thin || !this.columns) return false;
+    const within = this.detail && this.detail.from <= from && this.detail.to >= to && !this.detail.thin;
+    if (within) return false;
+    const { value } = await ask("points", { run: this.runId, from: Math.floor(from), to: Math.ceil(to) });
+    this.detail = { from, to, columns: value.columns, thin: value.thinned };
+    return true;
+  }
+
+  farther() {
+    const had = this.detail !== null;
+    this.detail = null;
+    return had;
+  }
+
   cut(step) {
+    this.detail = null;
     const first = this.columns.step.findIndex((s) => s > step);
     if (first >= 0) for (const values of Object.values(this.columns)) values.length = first;
   }
