@@ -1,24 +1,32 @@
 """`Lab.finetuning`: what fine-tuning can do besides what all runs can; commands and looks are those of the lab."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.config.models import KnownModel, find_model, known_models
+from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
-from llm_testing.config.resolve_finetune import resolve_finetune
-from llm_testing.data.example_set import dataset_rows, read_examples
+from llm_testing.data.example_set import Read, dataset_rows, read_examples, refuse_problems
 from llm_testing.data.example_view import ExampleView, view_of
-from llm_testing.errors import ConfigError
+from llm_testing.errors import ConfigError, DataError, Problem, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
-from llm_testing.service.bases import bring_base, bring_rows
+from llm_testing.service.adapters import Adapters
+from llm_testing.service.bases import bring_base, bring_rows, is_path, is_run
+from llm_testing.service.chats import Chats
+from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.launch import Launcher, Watcher
-from llm_testing.service.views import Preview, Started
+from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
+from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
+
+if TYPE_CHECKING:
+    from llm_testing.model.chat_tokenizer import ChatTokenizer
 
 
 class FineTuning:
@@ -28,8 +36,18 @@ class FineTuning:
         probe: the machine that a preset suits.
     """
 
-    def __init__(self, launcher: Launcher, store: RunStore, cache_dir: Path, probe: Callable[[], Machine]):
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: RunStore,
+        cache_dir: Path,
+        probe: Callable[[], Machine],
+        estimates: Estimates,
+    ):
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
+        self._estimates = estimates
+        self.adapters = Adapters(store)
+        self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
 
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""
@@ -54,17 +72,35 @@ class FineTuning:
         return finetune_values(preset, given, self._probe())
 
     def recommended(self, model_name: str) -> dict[str, Any]:
-        """The options that picking a model fills in."""
-        known = find_model(model_name)
-        return known.recommended if known else {}
+        """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
+        try:
+            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+        except UserError:
+            return {}
 
-    def preview(self, values: dict[str, Any], preset: str | None = None) -> Preview:
-        """What a draft means, without reading its examples; problems are part of the answer, not raised."""
+    def preview(
+        self, values: dict[str, Any], preset: str | None = None, count_parameters: bool = True
+    ) -> TuningPreview:
+        """What a draft means, without reading its model or rows; problems are part of the answer, not raised.
+
+        Args:
+            count_parameters: False leaves them open: the process that counts them may be busy with a trace, and a form
+                must not wait for it.
+        """
         try:
             config = self.config(values, preset)
         except ConfigError as error:
-            return Preview(problems=tuple(error.problems))
-        return Preview(config=config, resolved=resolve_finetune(config))
+            name = values.get("model_name")
+            return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
+        try:
+            counts = self._estimates.counts(config) if count_parameters else None
+        except NoEstimate:
+            counts = None
+        except ConfigError as error:
+            counts, wrong = None, [problem for problem in error.problems if problem.field != "model_name"]
+            if wrong:
+                return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
+        return preview_tuning(config, self._store, counts)
 
     def view_examples(
         self,
@@ -81,16 +117,40 @@ class FineTuning:
         Raises:
             ConfigError, DataError, DownloadError: there is nothing to show.
         """
+        found, tokenizer = self._read(self.config(values, preset), report, check)
+        return view_of(found, tokenizer.shown, num_shown)
+
+    def refuse_rows(self, values: dict[str, Any], preset: str | None = None) -> None:
+        """Refuse a draft whose rows cannot be learned from, before a run is made of it.
+
+        Only rows and models of this machine are read: what must be fetched first is refused by the run itself.
+
+        Raises:
+            ConfigError: naming the option to change.
+        """
+        config = self.config(values, preset)
+        here = is_run(config.model_name) or is_path(config.model_name)
+        if not here or not (config.dataset == PERSONA or is_path(config.dataset)):
+            return
+        field = "dataset"
+        try:
+            found, _ = self._read(config, report_nothing, never_cancel)
+            if found.num_rows and not found.problems and not found.sequences:
+                field = "max_seq_length"
+            refuse_problems(found, config.dataset, config.max_seq_length)
+        except DataError as error:
+            raise ConfigError([Problem(field, str(error))]) from None
+
+    def _read(self, config: FinetuneConfig, report: Report, check: Check) -> tuple[Read, ChatTokenizer]:
         from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415  (imports transformers)
 
-        config = self.config(values, preset)
         base = bring_base(
             config.model_name, None, self._cache_dir, self._launcher.export_run, report, check, weights=False
         )
         tokenizer = ChatTokenizer(base.folder)
         rows = dataset_rows(config, bring_rows(config, self._cache_dir, report, check))
         found = read_examples(config, rows, tokenizer, tokenizer.template, tokenizer.named_tokens, report, check)
-        return view_of(found, tokenizer.shown, num_shown)
+        return found, tokenizer
 
     def start(
         self,

@@ -49,11 +49,9 @@ class FormParts:
     def updates(self, contents: Sequence[Any]) -> list[Any]:
         """Contents for all controls, with those switched off that mean nothing beside the others."""
         by_name = self.form.by_name(contents)
-        switched = depending(by_name)
-        return [
-            gr.update(value=content, **({"interactive": is_on(name, by_name)} if name in switched else {}))
-            for name, content in by_name.items()
-        ]
+        beside: dict[str, dict[str, Any]] = {name: {"interactive": is_on(name, by_name)} for name in depending(by_name)}
+        beside |= {name: {"choices": offered()} for name, offered in self.form.choices.items()}
+        return [gr.update(value=content, **beside.get(name, {})) for name, content in by_name.items()]
 
 
 def draft_of(form: Form) -> gr.BrowserState:
@@ -172,6 +170,7 @@ def _starter(form: Form, queue: bool) -> Any:
         if before["problems"]:
             return before | {"ask": True}
         try:
+            form.before_start(values_of(form.options, contents))
             started = form.start(values_of(form.options, contents), queue=queue)
         except ConfigError as error:
             return before | {"problems": problems_shown(form.options, error.problems), "ask": True}

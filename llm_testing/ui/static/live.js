@@ -29,7 +29,10 @@ export function mountLive(element, feed, props, watch, of) {
     show(elsewhere, [other, run?.state], () => (other && ACTIVE.includes(run.state)
       ? [`${mine.other} is on now; a run started here waits in the queue. `, el("button", { type: "button", class: "lt-link", onclick: () => openTab(theirs.title) }, "Look at it")]
       : []));
-    if (run && !other) view.show(run);
+    if (run && !other) {
+      feed.cursors = () => view.cursors();
+      view.show(run, feed.status);
+    }
     else if (run && !view.run) newest(mine.kind).then((last) => { if (last && !view.run) view.show(last); }).catch(() => {});
   });
 }
@@ -61,7 +64,13 @@ export class RunView {
     this.texts();
   }
 
-  async show(run) {
+  // Up to where the run is known here; the feed asks on from there.
+  cursors() {
+    return this.run ? { run: this.run.run_id, points: this.curve.next, samples: this.text.samples.next, events: this.text.events.next } : {};
+  }
+
+  // `news` of the feed spare two requests, where they go on from what is here.
+  async show(run, news = {}) {
     const other = this.run?.run_id !== run.run_id;
     this.run = run;
     this.title.textContent = run.kind === "finetune" ? "Answers" : "Samples";
@@ -71,16 +80,17 @@ export class RunView {
       this.texts();
     }
     this.state();
-    await this.read();
+    await this.read(news);
   }
 
   // One look at a time; what comes meanwhile is looked at once more.
-  async read() {
+  async read(news = {}) {
     if (this.reading) { this.again = true; return; }
     this.reading = true;
     try {
       const { curve, text } = this;
-      const [points, said] = await Promise.all([curve.more(), text.more()]);
+      const fits = news.points?.run === curve.runId && news.points.from === curve.next;
+      const [points, said] = await Promise.all(fits ? [curve.take(news.points), text.take(news.texts)] : [curve.more(), text.more()]);
       if (curve === this.curve) {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {
