@@ -1,22 +1,20 @@
 """`Lab.finetuning`: what fine-tuning can do besides what all runs can; commands and looks are those of the lab."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
-from llm_testing.data.example_set import Read, dataset_rows, read_examples, refuse_problems
+from llm_testing.data.example_set import dataset_rows, read_examples
 from llm_testing.data.example_view import ExampleView, view_of
-from llm_testing.errors import ConfigError, DataError, Problem, UserError
+from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import bring_base, bring_rows, is_path, is_run
+from llm_testing.service.bases import bring_base, bring_rows, is_run
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.launch import Launcher, Watcher
@@ -24,9 +22,6 @@ from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, re
 from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
-
-if TYPE_CHECKING:
-    from llm_testing.model.chat_tokenizer import ChatTokenizer
 
 
 class FineTuning:
@@ -117,40 +112,16 @@ class FineTuning:
         Raises:
             ConfigError, DataError, DownloadError: there is nothing to show.
         """
-        found, tokenizer = self._read(self.config(values, preset), report, check)
-        return view_of(found, tokenizer.shown, num_shown)
-
-    def refuse_rows(self, values: dict[str, Any], preset: str | None = None) -> None:
-        """Refuse a draft whose rows cannot be learned from, before a run is made of it.
-
-        Only rows and models of this machine are read: what must be fetched first is refused by the run itself.
-
-        Raises:
-            ConfigError: naming the option to change.
-        """
-        config = self.config(values, preset)
-        here = is_run(config.model_name) or is_path(config.model_name)
-        if not here or not (config.dataset == PERSONA or is_path(config.dataset)):
-            return
-        field = "dataset"
-        try:
-            found, _ = self._read(config, report_nothing, never_cancel)
-            if found.num_rows and not found.problems and not found.sequences:
-                field = "max_seq_length"
-            refuse_problems(found, config.dataset, config.max_seq_length)
-        except DataError as error:
-            raise ConfigError([Problem(field, str(error))]) from None
-
-    def _read(self, config: FinetuneConfig, report: Report, check: Check) -> tuple[Read, ChatTokenizer]:
         from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415  (imports transformers)
 
+        config = self.config(values, preset)
         base = bring_base(
             config.model_name, None, self._cache_dir, self._launcher.export_run, report, check, weights=False
         )
         tokenizer = ChatTokenizer(base.folder)
         rows = dataset_rows(config, bring_rows(config, self._cache_dir, report, check))
         found = read_examples(config, rows, tokenizer, tokenizer.template, tokenizer.named_tokens, report, check)
-        return found, tokenizer
+        return view_of(found, tokenizer.shown, num_shown)
 
     def start(
         self,

@@ -30,6 +30,7 @@ def pretraining_form(lab: Lab) -> Form:
         kind="pretraining",
         of="",
         draft_key="llm-testing-draft-1",
+        data_field="corpus",
         options=options_of(PretrainConfig),
         presets=PRESETS,
         preset_values=lambda preset, kept: lab.preset_values(preset),
@@ -60,7 +61,7 @@ def finetuning_form(lab: Lab) -> Form:
         follows={"model_name": lab.finetuning.recommended},
         filled=("max_seq_length", "lora_r", "lora_alpha"),
         choices={"model_name": lambda: model_choices(lab)},
-        before_start=lab.finetuning.refuse_rows,
+        data_field="dataset",
     )
 
 

@@ -35,8 +35,8 @@ def build_page(lab: Lab, endpoints: Sequence[Endpoint] = (), signs_in: bool = Fa
         with gr.Tabs(elem_id="lt-tabs"):
             with gr.Tab("Pretraining", id="pretraining"):
                 pretraining_tab(page, pretraining, drafts[0])
-            with gr.Tab("Fine-tuning", id="fine-tuning") as tab:
-                finetuning_tab(page, tab, lab, tuning, drafts[1])
+            with gr.Tab("Fine-tuning", id="fine-tuning"):
+                finetuning_tab(page, lab, tuning, drafts[1])
             with gr.Tab("VRAM Estimator", id="vram"):
                 estimator_tab(page, lab)
             with gr.Tab("Run History", id="history"):
