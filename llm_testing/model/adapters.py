@@ -5,7 +5,7 @@ from typing import BinaryIO, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from llm_testing.errors import DamagedRun
@@ -105,6 +105,15 @@ def save_model(model: OpenModel, folder: Path, base_name: str) -> None:
         model.inner.save_pretrained(str(folder), save_embedding_layers=False)
     finally:
         config.base_model_name_or_path = before
+
+
+def peft_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write trained weights under the names that PEFT's folders have; only its magnitudes lose their last word."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        name = name.removeprefix("inner.").replace(".default", "")
+        renamed[name.removesuffix(".weight") if ".lora_magnitude_vector." in name else name] = tensor
+    save_file(renamed, path, metadata={"format": "pt"})
 
 
 def merge(model: OpenModel) -> nn.Module:

@@ -51,6 +51,14 @@ class Adapters:
         except BadRunId:
             raise BadRunId(f"{ascii(text[:60])} names no adapter. An adapter is named like {FORMS}.") from None
 
+    def has(self, text: str) -> bool:
+        """Whether a name means an adapter, and not a checkpoint of a run that was trained from scratch."""
+        try:
+            self.find(text)
+        except (BadRunId, NotFound):
+            return False
+        return True
+
     def _tuned(self, run_id: str, step: int) -> tuple[str, int]:
         if self._store.open(run_id).record()["kind"] != KIND:
             raise NotFound(f"Run {run_id} is no fine-tuning run, so it has no adapter.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +21,9 @@ from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.model.generate import Sampling, Writes
 from llm_testing.service.adapters import KIND, Adapters
 from llm_testing.service.bases import Base, ExportRun
+from llm_testing.service.between_steps import between_steps, ordered
 from llm_testing.service.job import Job
-from llm_testing.service.playground import COPY_WITHIN_S, LIVE, TURN_WITHIN_S
+from llm_testing.service.playground import LIVE, TURN_WITHIN_S
 from llm_testing.service.tuned import base_of_record, chat_of
 from llm_testing.service.writing import written_after
 from llm_testing.store.ids import checkpoint_id
@@ -188,7 +188,7 @@ class Chats:
             if self._kept and self._kept.run_id == run_id:
                 return self._kept
             self._kept = None  # one model at a time: the old one is let go before the new one is read
-            shell = self._between_steps(lambda: self._read(run_id))
+            shell = between_steps(self._active(), lambda: self._read(run_id))
             if shell.num_bytes <= MOST_KEPT_SHARE * usable_memory_bytes().available_bytes:
                 self._kept = shell
             return shell
@@ -219,20 +219,8 @@ class Chats:
         if shell.base is None:
             record = self._store.open(shell.run_id).record()
             config, folder = FinetuneConfig.build(record["config"]), self._base_of(record).folder
-            shell.base = self._between_steps(lambda: load_tuned(folder, config, find_device("cpu")).eval())
+            shell.base = between_steps(self._active(), lambda: load_tuned(folder, config, find_device("cpu")).eval())
         return shell.base
-
-    def _between_steps(self, work: Callable[[], Any]) -> Any:
-        """Do what would disturb a step: transformers changes torch's default number format while it loads a model, and
-        peft draws from the global random state. While a run trains, its own thread does it between two steps.
-
-        Raises:
-            Busy: the run has no end of a step in sight.
-        """
-        job = self._active()
-        if job is None:
-            return work()
-        return _ordered(job, lambda live: work())
 
     def _base_of(self, record: dict) -> Base:
         return base_of_record(record, self._cache_dir, self._export_run)
@@ -249,23 +237,8 @@ class Chats:
             raise WrongState(
                 f"Run {run_id} has no model yet: it is {doing}. Try again in a moment.", run_id, view.state
             )
-        step, tensors = _ordered(job, lambda live: (live.standing.step, copied_trained(live.model)))
+        step, tensors = ordered(job, lambda live: (live.standing.step, copied_trained(live.model)))
         return run_id, step, tensors
-
-
-def _ordered(job: Job, work: Callable[[Any], Any]) -> Any:
-    """What the trainer's thread gives of work that it does between two steps."""
-    order = job.control.submit(work)
-    try:
-        return order.result(COPY_WITHIN_S)
-    except WaitedTooLong:
-        if order.cancel():
-            view = job.board.view()
-            raise Busy(
-                f"Run {view.run_id} has not come to the end of a step for {COPY_WITHIN_S:.0f} seconds. Try again in a "
-                "moment.", view.run_id, view.state,
-            ) from None  # fmt: skip
-        return order.result()  # it has begun: reading a large model takes its time
 
 
 def _num_bytes(config: FinetuneConfig, base: Base) -> int:

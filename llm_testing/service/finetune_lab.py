@@ -17,7 +17,9 @@ from llm_testing.service.adapters import Adapters
 from llm_testing.service.bases import bring_base, bring_rows, is_run
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
+from llm_testing.service.exports import Exports
 from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.pushes import Pushes
 from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
 from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
@@ -43,6 +45,8 @@ class FineTuning:
         self._estimates = estimates
         self.adapters = Adapters(store)
         self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.exports = Exports(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.pushes = Pushes(self.exports.push)
 
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""

@@ -16,6 +16,7 @@ from llm_testing.data.example_set import (
     refuse_problems,
     split_examples,
 )
+from llm_testing.data.general_text import general_windows
 from llm_testing.errors import WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Progress
@@ -59,10 +60,16 @@ def ready_finetuning(job: Job, place: Surroundings) -> Ready:
     template = "text" if data.facts.data_format == "text" else data.facts.template
     chat = Chat(tokenizer, template, config.system_prompt)
 
+    general = ()
+    if config.measure_forgetting:
+        general = general_windows(
+            tokenizer.encode, config.max_seq_length, job.cache_dir, job.progress, job.control.check
+        )
+
     def open_it(emit, save):
         return open_tuning(
             config, resolved.total_steps, model, data, chat, tokenizer.byte_lengths(), place, job.start, job.control,
-            emit, job.progress, save,
+            emit, job.progress, save, general=general,
         )  # fmt: skip
 
     return Ready(

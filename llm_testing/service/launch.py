@@ -252,6 +252,7 @@ class Launcher:
             config=config.model_dump(mode="json"),
             num_parameters=record["parameters"].get("total"),
             num_trainable=record["parameters"].get("trainable"),
+            general_text=record["summary"].get("general_text"),
         )
         job = Job(
             store=self.store,

@@ -97,7 +97,8 @@ def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
 
 def summary_of(live: Live) -> dict[str, Any]:
     """What a run has reached, for run.json."""
-    return {name: getattr(live, name) for name in SUMMED_UP}
+    reached = {name: getattr(live, name) for name in SUMMED_UP}
+    return reached | ({"general_text": live.general_text} if live.general_text else {})
 
 
 def state_of(record: dict) -> str:

@@ -40,7 +40,7 @@ def build_page(lab: Lab, endpoints: Sequence[Endpoint] = (), signs_in: bool = Fa
             with gr.Tab("VRAM Estimator", id="vram"):
                 estimator_tab(page, lab)
             with gr.Tab("Run History", id="history"):
-                history_tab(lab)
+                history_tab()
         add_endpoints(endpoints)
     guard_handlers(page)
     return page

@@ -40,6 +40,9 @@ export function stateChip(state) {
 
 export const dot = (colour) => el("span", { class: "lt-dot", style: `background:${colour}`, "aria-hidden": "true" });
 
+// A compared run's letter beside its colour, so that neither is told by colour alone.
+export const badge = (letter, colour) => el("span", { class: "lt-badge" }, dot(colour), el("b", {}, letter));
+
 // What someone chose to look at, kept in this browser.
 export function kept(name, fallback) {
   try { return JSON.parse(localStorage.getItem(`llm-testing-${name}`)) ?? fallback; } catch { return fallback; }

@@ -86,7 +86,7 @@ export class Curve {
     this.clear();
   }
 
-  clear() { this.columns = null; this.next = -1; }
+  clear() { this.columns = null; this.next = -1; this.thin = false; this.detail = null; }
 
   get length() { return this.columns?.step.length ?? 0; }
 
@@ -102,11 +102,40 @@ export class Curve {
     this.next = news.next;
     if (!this.columns) this.columns = news.columns;
     else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    this.thin ||= news.thinned || this.length > 2 * MOST_POINTS;
     if (this.length > 2 * MOST_POINTS) this.columns = thinned(this.columns, MOST_POINTS);
     return rewound || news.columns.step.length > 0;
   }
 
+  // What a chart draws: all points, and where someone looks closely every point that the server gave of that stretch.
+  get shown() {
+    if (!this.detail || !this.columns) return this.columns;
+    const { from, to, columns } = this.detail;
+    const { step } = this.columns;
+    const first = step.findIndex((s) => s >= from), after = step.findIndex((s) => s > to); // prettier-ignore
+    if (first < 0) return this.columns;
+    const rest = after < 0 ? step.length : after;
+    return Object.fromEntries(Object.entries(this.columns).map(([name, values]) => [name, [...values.slice(0, first), ...columns[name], ...values.slice(rest)]]));
+  }
+
+  // Finer points between two steps; nothing where all of them are here already. True where something is new.
+  async closer(from, to) {
+    if (!this.thin || !this.columns) return false;
+    const within = this.detail && this.detail.from <= from && this.detail.to >= to && !this.detail.thin;
+    if (within) return false;
+    const { value } = await ask("points", { run: this.runId, from: Math.floor(from), to: Math.ceil(to) });
+    this.detail = { from, to, columns: value.columns, thin: value.thinned };
+    return true;
+  }
+
+  farther() {
+    const had = this.detail !== null;
+    this.detail = null;
+    return had;
+  }
+
   cut(step) {
+    this.detail = null;
     const first = this.columns.step.findIndex((s) => s > step);
     if (first >= 0) for (const values of Object.values(this.columns)) values.length = first;
   }

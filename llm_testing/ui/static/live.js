@@ -1,7 +1,7 @@
 // The live view: what the run is doing, its curves, its samples and what happened to it.
 
 import { Charts } from "./charts.js";
-import { ACTIVE, dot, el, openTab, show, stateChip } from "./dom.js";
+import { ACTIVE, el, openTab, show } from "./dom.js";
 import { ask, Curve, Texts } from "./feed.js";
 import { Overlay } from "./overlay.js";
 import { mountQueue } from "./queue.js";
@@ -46,8 +46,8 @@ async function newest(kind) {
 
 // One run in full; the live view and Run History share it.
 export class RunView {
-  constructor(box, note, named = false) {
-    this.named = named;
+  constructor(box, note, inHistory = false) {
+    this.box = box;
     this.note = note;
     this.now = el("div", { class: "lt-now" });
     this.trouble = el("div", {});
@@ -57,9 +57,10 @@ export class RunView {
     box.replaceChildren(this.now, this.trouble, charts,
       el("section", {}, (this.title = el("h2", {}, "Samples")), this.samples),
       el("section", {}, el("h2", {}, "Events"), this.events));
-    this.overlay = new Overlay(() => { this.drawn = null; this.read(); });
+    // Run History compares by ticks, and names its run above.
+    this.overlay = inHistory ? null : new Overlay(() => { this.drawn = null; this.read(); });
     this.timeline = new Timeline(this.samples);
-    this.charts = new Charts(charts, { note, beside: this.overlay.fold, onStep: (step) => this.timeline.seek(step) });
+    this.charts = new Charts(charts, { note, beside: this.overlay?.fold, onStep: (step) => this.timeline.seek(step) });
     this.reading = false;
     this.texts();
   }
@@ -95,7 +96,7 @@ export class RunView {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {
           this.drawn = curve;
-          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour }, ...(await this.overlay.beside(this.run.run_id))]);
+          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour, parameters: this.run.num_parameters }, ...((await this.overlay?.beside(this.run.run_id)) ?? [])]);
         }
         if (said) { this.texts(); this.state(); }
       }
@@ -109,7 +110,7 @@ export class RunView {
   state() {
     const run = this.run;
     this.timeline.show(this.text.samples.rows, run);
-    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run, this.named));
+    show(this.now, [run.state, run.phase, run.done, run.total, run.unit, run.step, run.eta_s, run.val_loss, run.val_bits_per_byte], () => now(run, this.overlay === null));
     const error = this.error();
     show(this.trouble, [error, run.warnings], () => [trouble(error), ...(run.warnings ?? []).map((warning) => el("p", { class: "lt-warning" }, words.plain(warning)))]);
   }
@@ -129,15 +130,14 @@ export class RunView {
   }
 }
 
-function now(run, named) {
+function now(run, figuresAbove) {
   const active = ACTIVE.includes(run.state);
   const done = words.percent(run.done, run.total);
   const doing = active ? words.plain(run.phase) : "";
   const amount = !active || run.total == null ? "" : run.unit === "bytes" ? `${words.bytes(run.done)} of ${words.bytes(run.total)}` : `${words.number(run.done)} of ${words.number(run.total)} ${run.unit}`;
-  const val = run.val_loss == null ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
+  const val = run.val_loss == null || figuresAbove ? null : el("span", { class: "lt-fact" }, "validation ", el("b", {}, words.loss(run.val_loss)), run.val_bits_per_byte == null ? "" : [" = ", el("b", {}, run.val_bits_per_byte.toFixed(3)), " bits/byte"]);
   return [
-    el("div", { class: "lt-now-line" }, named ? [el("span", { class: "lt-name" }, dot(run.colour), words.plain(run.name || run.run_id)), stateChip(run.state)] : null,
-      doing ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
+    el("div", { class: "lt-now-line" }, doing ? el("span", { class: "lt-fact" }, el("b", {}, doing), amount ? ` ${amount}` : "") : null,
       active && run.eta_s != null && run.state === "running" ? el("span", { class: "lt-fact" }, "about ", el("b", {}, words.duration(run.eta_s)), " left") : null, val),
     active && run.phase ? el("progress", { class: "lt-progress", max: 100, value: done, "aria-label": doing || "progress" }) : null,
   ];

@@ -14,7 +14,8 @@ import { followRuns } from "./models.js";
 import { mountPlayground } from "./playground.js";
 import { mountShelf } from "./shelf.js";
 import { mountViews } from "./views.js";
-import { mountOpened, mountRuns, openedRun, reloadRuns } from "./history.js";
+import { mountOpened, mountRuns } from "./history.js";
+import { followTabs } from "./tabs.js";
 
 let feed = null;
 function theFeed() {
@@ -44,14 +45,14 @@ export function wake() {
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
 export const shownFork = () => document.documentElement.dataset.ltFork ?? "";
 export { wantedChanges };
-export const openRun = () => openedRun();
-export function reloadHistory() { wake(); return reloadRuns(); }
 
 // Opens a question under the strip, or closes it with "".
 export function ask(question) {
   document.documentElement.dataset.ltAsk = question;
   if (question) requestAnimationFrame(() => document.querySelector(`#lt-${question}-save`)?.focus());
 }
+
+followTabs();
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") ask("");

@@ -185,7 +185,7 @@ export class Timeline {
   }
 }
 
-const continued = (sample) =>
+export const continued = (sample) =>
   sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text;
 
 // Word by word: what the newer text has, lacks and shares, by their longest common subsequence.
