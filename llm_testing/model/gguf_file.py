@@ -52,6 +52,19 @@ def llama_cpp_command(folder: Path, file: Path) -> str:
     return f"python llama.cpp/convert_hf_to_gguf.py {folder} --outfile {file} --outtype auto"
 
 
+def refuse_gguf(folder: Path, whole: Path, file: Path) -> None:
+    """Refuse a model that cannot be written as GGUF here, with the command of llama.cpp for a folder and a file.
+
+    Args:
+        folder: has the model's config.json and tokenizer.
+
+    Raises:
+        NoGguf: saying why.
+    """
+    if (reason := why_not(folder)) is not None:
+        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {llama_cpp_command(whole, file)}")
+
+
 def write_gguf(folder: Path, file: Path, name: str) -> None:
     """Write a model's folder as GGUF: matrices in bf16 where they are, else in f16; vectors in f32.
 
@@ -62,8 +75,7 @@ def write_gguf(folder: Path, file: Path, name: str) -> None:
     Raises:
         NoGguf: for a kind of model or tokenizer that is not written here.
     """
-    if (reason := why_not(folder)) is not None:
-        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {llama_cpp_command(folder, file)}")
+    refuse_gguf(folder, folder, file)
     import gguf  # noqa: PLC0415  (an optional package)
 
     config = json.loads((folder / "config.json").read_bytes())
