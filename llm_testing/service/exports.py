@@ -24,7 +24,6 @@ from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import clear_leftovers, new_staging, remove_tree
 
-
 PUSH = "A repository of yours on the Hub, with the token of this program's environment."
 
 
