@@ -38,6 +38,18 @@ class PushRequest(ExportQuery):
     """Whether a new repository is seen by its owner alone."""
 
 
+class FormsQuery(Options):
+    """Of which adapter."""
+
+    adapter_path: AdapterName = None
+    """A run, for its newest checkpoint, or a checkpoint; absent means the newest adapter of all."""
+
+
+def forms(asked: Asked) -> dict[str, Any]:
+    """In which forms a tuned model can be taken away from here, and why not in the others."""
+    return {"forms": asked.lab.finetuning.exports.forms(_named(asked, asked.query))}
+
+
 def download(asked: Asked) -> StreamingResponse:
     """A tuned model as a zip: adapter, merged weights or GGUF, with its model card."""
     name, pieces = asked.lab.finetuning.exports.zipped(_named(asked, asked.query), asked.query.form)
@@ -68,13 +80,14 @@ def repeat(asked: Asked) -> dict[str, Any]:
     return {**asked.lab.finetuning.exports.repeat(run_id), "config": config}
 
 
-def _named(asked: Asked, asks: ExportQuery) -> str | None:
+def _named(asked: Asked, asks: ExportQuery | FormsQuery) -> str | None:
     if asks.adapter_path and is_adapter_path(asks.adapter_path):
         check(asked.request, "paths")
     return asks.adapter_path
 
 
 EXPORTS = (
+    Call("GET", f"{AT}/exports", "download", forms, named="finetune_exports", query=FormsQuery, kind=KIND),
     Call(
         "GET",
         f"{AT}/download",

@@ -47,9 +47,9 @@ class ChatTokenizer:
         """The text of token ids, special tokens left out."""
         return self.inner.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
-    def shown(self, token: int) -> str:
-        """One token as people may look at it."""
-        return self.inner.decode([token], clean_up_tokenization_spaces=False)
+    def shown(self, ids: Sequence[int]) -> str:
+        """Tokens as people may look at them, special ones too."""
+        return self.inner.decode(list(ids), clean_up_tokenization_spaces=False)
 
     @property
     def template(self) -> str | None:

@@ -55,6 +55,19 @@ def by_llama_cpp() -> str:
     )
 
 
+def refuse_gguf(folder: Path) -> None:
+    """Refuse a model that cannot be written as GGUF here, with what llama.cpp does about it.
+
+    Args:
+        folder: has the model's config.json and tokenizer.
+
+    Raises:
+        NoGguf: saying why.
+    """
+    if (reason := why_not(folder)) is not None:
+        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {by_llama_cpp()}")
+
+
 def write_gguf(folder: Path, file: Path, name: str) -> None:
     """Write a model's folder as GGUF: matrices in bf16 where they are, else in f16; vectors in f32.
 
@@ -65,8 +78,7 @@ def write_gguf(folder: Path, file: Path, name: str) -> None:
     Raises:
         NoGguf: for a kind of model or tokenizer that is not written here.
     """
-    if (reason := why_not(folder)) is not None:
-        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {by_llama_cpp()}")
+    refuse_gguf(folder)
     import gguf  # noqa: PLC0415  (an optional package)
 
     config = json.loads((folder / "config.json").read_bytes())

@@ -31,6 +31,8 @@ USUAL_CARD_GB = 16
 """The card that is asked about where none was named and none is here."""
 SEQUENCES = (1, 2, 4, 8, 16, 32, 64)
 MOST_PROBES = 200
+USUAL_LENGTH = 1024
+"""Of examples, where nothing is known but how far a model can look back."""
 TOKENS = (128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -133,6 +135,21 @@ class Estimates:
         """
         values = self._models.config(config.model_name)
         return self._traced(lambda: self._estimator.counts(values, config))
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """A length and rank that a model suits which is not in the list, from its configuration.
+
+        Raises:
+            ConfigError: for a model that is not known.
+        """
+        values = self._models.config(model_name)
+        context = values.get("max_position_embeddings") or values.get("n_positions")
+        width = values.get("hidden_size") or values.get("n_embd")
+        if not isinstance(context, int) or not isinstance(width, int):
+            return {}
+        # The ranks of the list's entries, by width; a rank near the width would be full tuning in disguise.
+        rank = min(16 if width < 2048 else 32, max(4, width // 16))
+        return {"max_seq_length": min(context, USUAL_LENGTH), "lora_r": rank, "lora_alpha": rank}
 
     def curves(self, config: Config, budget: Budget) -> dict[str, list[dict[str, Any]]]:
         """Allocated bytes over batch sizes and over context lengths: {"batch_size": [{"value", "bytes", "terms"}]}.

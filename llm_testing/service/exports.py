@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, WrongState
+from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError, WrongState
 from llm_testing.hub.push import check_repo, push_folder, require_token
 from llm_testing.service.adapters import KIND, Adapters, is_adapter_path
 from llm_testing.service.bases import Base, ExportRun
@@ -23,6 +23,8 @@ from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import clear_leftovers, new_staging, remove_tree
+
+PUSH = "A repository of yours on the Hub, with the token of this program's environment."
 
 
 class Exports:
@@ -57,6 +59,33 @@ class Exports:
     def named(self, what: str | None) -> str:
         """The id of the checkpoint that any form of name means."""
         return checkpoint_id(*self.find(what))
+
+    def forms(self, what: str | None) -> list[dict[str, str | None]]:
+        """Every form with what it is and, where it is not to be had, why: {"form", "about", "refused"}; the Hub last.
+
+        Raises:
+            BadRunId, NotFound, DamagedRun: as `find`.
+        """
+        run_id, _ = self.find(what)
+        record = self._store.open(run_id).record()
+        asked = {form: lambda form=form: self._refuse(record, form) for form in FORMS} | {"push": require_token}
+        found = []
+        for form, refuse in asked.items():
+            try:
+                refuse()
+                refused = None
+            except UserError as error:
+                refused = str(error)
+            found.append({"form": form, "about": FORMS.get(form, PUSH), "refused": refused})
+        return found
+
+    def _refuse(self, record: dict[str, Any], form: str) -> None:
+        from llm_testing.model.gguf_file import refuse_gguf  # noqa: PLC0415  (imports torch's readers)
+
+        _refuse_form(record, form)
+        if form == "gguf" and record["kind"] == KIND:
+            base = base_of_record(record, self._cache_dir, self._export_run)
+            refuse_gguf(base.folder)
 
     def write(self, what: str | None, form: str, to: Path) -> Path:
         """Write a checkpoint as a folder; it appears under its name only when it is whole.

@@ -9,10 +9,11 @@ from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
 from llm_testing.data.example_view import ExampleView, view_of
-from llm_testing.errors import ConfigError
+from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
+from llm_testing.service.bases import is_run
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -65,15 +66,33 @@ class FineTuning:
                 return FinetuneConfig.build({**record["config"], **given})
         return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
 
-    def preview(self, values: dict[str, Any], preset: str | None = None) -> TuningPreview:
-        """What a draft means, without reading its model or rows; problems are part of the answer, not raised."""
+    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a preset sets on this machine, for the model that is given or its own."""
+        return finetune_values(preset, given, self._probe())
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
+        try:
+            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+        except UserError:
+            return {}
+
+    def preview(
+        self, values: dict[str, Any], preset: str | None = None, count_parameters: bool = True
+    ) -> TuningPreview:
+        """What a draft means, without reading its model or rows; problems are part of the answer, not raised.
+
+        Args:
+            count_parameters: False leaves them open: the process that counts them may be busy with a trace, and a form
+                must not wait for it.
+        """
         try:
             config = self.config(values, preset)
         except ConfigError as error:
             name = values.get("model_name")
             return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
         try:
-            counts = self._estimates.counts(config)
+            counts = self._estimates.counts(config) if count_parameters else None
         except NoEstimate:
             counts = None
         except ConfigError as error:
@@ -81,14 +100,6 @@ class FineTuning:
             if wrong:
                 return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
         return preview_tuning(config, self._store, counts)
-
-    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
-        """What a preset sets on this machine, for the model that is given or its own."""
-        return finetune_values(preset, given, self._probe())
-
-    def recommended(self, model_name: str) -> dict[str, Any]:
-        """The options that picking a model fills in."""
-        return recommended(model_name)
 
     def view_examples(
         self,

@@ -25,6 +25,8 @@ class Form:
         stays: options that a preset leaves as they are.
         follows: what choosing a value of some options fills in for others, as option values by name.
         filled: the options that may be filled in so.
+        choices: label and value of what some options offer now.
+        data_field: the option that is to blame for data that cannot be learned from.
         forked: the options of a new run from a checkpoint, by the checkpoint's id.
         preview, start: of the service.
         facts: label and value of each figure that follows from a draft.
@@ -45,6 +47,8 @@ class Form:
     beside: Callable[[Any], dict[str, Any]] = lambda preview: {}
     follows: Mapping[str, Callable[[Any], dict[str, Any]]] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
+    choices: Mapping[str, Callable[[], list[tuple[str, str]]]] = field(default_factory=dict)
+    data_field: str = ""
 
     @property
     def first_preset(self) -> str:

@@ -23,6 +23,7 @@ ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Options that mean something only beside some values of another one; their controls are off otherwise."""
 AUTOMATIC = "automatic"
+YES_NO = {"yes": True, "no": False}
 _FINEST = 0.01
 
 
@@ -42,7 +43,7 @@ def control(option: Option, content: Any, form: str = "option") -> gr.components
         "interactive": True,
     }
     if option.kind == "bool":
-        return gr.Checkbox(**shared)
+        return gr.Radio([AUTOMATIC, *YES_NO], **shared) if option.nullable else gr.Checkbox(**shared)
     if option.kind == "choice":
         choices = list(option.choices)
         return gr.Radio(choices, **shared) if len(choices) <= 3 else gr.Dropdown(choices, **shared)
@@ -77,6 +78,8 @@ def shown(option: Option, value: Any) -> Any:
         return "\n".join(value or ())
     if option.kind == "text":
         return value or ""
+    if option.kind == "bool" and option.nullable:
+        return next((word for word, meaning in YES_NO.items() if meaning is value), AUTOMATIC)
     return value
 
 
@@ -87,6 +90,8 @@ def meant(option: Option, on_control: Any) -> Any:
     if option.kind == "text":
         text = str(on_control or "").strip()
         return None if option.nullable and not text else text
+    if option.kind == "bool" and option.nullable:
+        return YES_NO.get(on_control)
     if option.kind == "int" and isinstance(on_control, float) and on_control.is_integer():
         return int(on_control)
     return on_control

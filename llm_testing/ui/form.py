@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from llm_testing.config.option import Option
-from llm_testing.errors import ConfigError
+from llm_testing.errors import ConfigError, DataError, Problem
 from llm_testing.ui.draft import Draft, Form, edited, forecast, preset_contents, problems_shown, restored
 from llm_testing.ui.fields import ONLY_WITH, control, depending, is_on, values_of
 from llm_testing.ui.messages import note, tells_user
@@ -49,11 +49,9 @@ class FormParts:
     def updates(self, contents: Sequence[Any]) -> list[Any]:
         """Contents for all controls, with those switched off that mean nothing beside the others."""
         by_name = self.form.by_name(contents)
-        switched = depending(by_name)
-        return [
-            gr.update(value=content, **({"interactive": is_on(name, by_name)} if name in switched else {}))
-            for name, content in by_name.items()
-        ]
+        beside: dict[str, dict[str, Any]] = {name: {"interactive": is_on(name, by_name)} for name in depending(by_name)}
+        beside |= {name: {"choices": offered()} for name, offered in self.form.choices.items()}
+        return [gr.update(value=content, **beside.get(name, {})) for name, content in by_name.items()]
 
 
 def draft_of(form: Form) -> gr.BrowserState:
@@ -173,8 +171,9 @@ def _starter(form: Form, queue: bool) -> Any:
             return before | {"ask": True}
         try:
             started = form.start(values_of(form.options, contents), queue=queue)
-        except ConfigError as error:
-            return before | {"problems": problems_shown(form.options, error.problems), "ask": True}
+        except (ConfigError, DataError) as error:
+            found = error.problems if isinstance(error, ConfigError) else [Problem(form.data_field, str(error))]
+            return before | {"problems": problems_shown(form.options, found), "ask": True}
         note("The run has started." if started.position is None else f"Queued: number {started.position} in line.")
         return before
 

@@ -13,6 +13,9 @@ from llm_testing.ui.draft import Form
 from llm_testing.ui.numbers import count, duration, gib
 
 TUNE = "tune"
+FAMILIES = {"gemma3_text": "Gemma 3", "gpt2": "GPT-2", "llama": "Llama and SmolLM", "mistral": "Mistral", "phi3": "Phi",
+            "qwen2": "Qwen 2.5", "qwen3": "Qwen 3"}  # fmt: skip
+_RUNS = {"pretrain": "model", "finetune": "tuned model"}
 LATER = "once the corpus is read"
 ROWS_LATER = "once the rows are read"
 FIRST_TIME = "after the first steps"
@@ -27,6 +30,7 @@ def pretraining_form(lab: Lab) -> Form:
         kind="pretraining",
         of="",
         draft_key="llm-testing-draft-1",
+        data_field="corpus",
         options=options_of(PretrainConfig),
         presets=PRESETS,
         preset_values=lambda preset, kept: lab.preset_values(preset),
@@ -51,12 +55,27 @@ def finetuning_form(lab: Lab) -> Form:
         preset_values=lab.finetuning.preset_values,
         stays=lambda preset: ("name",) if preset == "persona" else ("name", *_CHOSEN),
         forked=lambda checkpoint_id: forked(lab, checkpoint_id),
-        preview=lab.finetuning.preview,
+        preview=lambda values: lab.finetuning.preview(values, count_parameters=False),
         start=lab.finetuning.start,
         facts=finetuning_facts,
         follows={"model_name": lab.finetuning.recommended},
         filled=("max_seq_length", "lora_r", "lora_alpha"),
+        choices={"model_name": lambda: model_choices(lab)},
+        data_field="dataset",
     )
+
+
+def model_choices(lab: Lab) -> list[tuple[str, str]]:
+    """What can be tuned, by a label that tells family, size and tags: runs of this machine first, then the list."""
+    own = [row for row in lab.rows() if row.damaged is None and row.resumable_step is not None]
+    runs = [
+        (f"Your {_RUNS.get(row.kind, 'run')} · {row.name} · {count(row.num_parameters)}", row.run_id) for row in own
+    ]
+    known = [
+        (" · ".join([FAMILIES.get(m.family, m.family), m.name, count(m.num_parameters), *m.tags]), m.hf_id)
+        for m in sorted(lab.finetuning.models(), key=lambda m: FAMILIES.get(m.family, m.family))
+    ]
+    return runs + known
 
 
 def forked(lab: Lab, checkpoint_id: str) -> dict[str, Any]:

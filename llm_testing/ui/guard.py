@@ -22,13 +22,13 @@ ACTS = "start"
 """What everything else needs: only an owner has it, in every place."""
 CHECKS_ITSELF = "checks_itself"
 """Marks a handler that asks for its own right, as the named endpoints do."""
-_NAMES = {
+_SOURCES = {
     "lt-option-corpus": "corpus",
     "lt-option-val_corpus": "val_corpus",
-    "lt-tune-model_name": "model_name",
-    "lt-tune-dataset": "dataset",
+    "lt-tune-option-model_name": "model_name",
+    "lt-tune-option-dataset": "dataset",
 }
-"""Fields that name what this machine or the Hub has."""
+"""Fields that name a text, model or dataset, by the ids of their controls."""
 
 
 def guard_handlers(page: gr.Blocks) -> None:
@@ -44,15 +44,15 @@ def _guarded(function: Any) -> Callable[..., Any]:
         raise TypeError(f"{handler.__name__} is no plain function, and no others are guarded.")
     events = {event for _, event in function.targets}
     action = "look" if events and events <= set(FOR_ALL) else ACTS
-    named = [_NAMES.get(getattr(component, "elem_id", None)) for component in function.inputs]
-    # The form's sentences open no file; whoever types a path may go on typing until Start.
-    reads = bool(function.queue) and any(named)
+    named = [_SOURCES.get(getattr(component, "elem_id", None)) for component in function.inputs]
+    # The form's sentences open no text; whoever types a path may go on typing until Start.
+    reads_sources = bool(function.queue) and any(named)
 
     @functools.wraps(handler)
     def guarded(guard_request: gr.Request, *values: Any) -> Any:
         try:
             check(guard_request, action)
-            if reads:
+            if reads_sources:
                 contents = values[-len(named) :]  # what Gradio puts in by type comes before a handler's own inputs
                 given = {name: value for name, value in zip(named, contents, strict=True) if name}
                 check_corpora(guard_request, given)

@@ -30,12 +30,13 @@ def build_page(lab: Lab, endpoints: Sequence[Endpoint] = (), signs_in: bool = Fa
         if signs_in:
             gr.LoginButton(size="sm", elem_id="lt-sign-in")
         head_and_strip(lab)
-        drafts = {form.kind: draft_of(form) for form in (pretraining_form(lab), finetuning_form(lab))}
+        pretraining, tuning = pretraining_form(lab), finetuning_form(lab)
+        drafts = [draft_of(form) for form in (pretraining, tuning)]
         with gr.Tabs(elem_id="lt-tabs"):
             with gr.Tab("Pretraining", id="pretraining"):
-                pretraining_tab(page, lab, drafts["pretraining"])
-            with gr.Tab("Fine-tuning", id="fine-tuning") as tuning:
-                finetuning_tab(page, tuning, lab, drafts["fine-tuning"])
+                pretraining_tab(page, pretraining, drafts[0])
+            with gr.Tab("Fine-tuning", id="fine-tuning"):
+                finetuning_tab(page, lab, tuning, drafts[1])
             with gr.Tab("VRAM Estimator", id="vram"):
                 estimator_tab(page, lab)
             with gr.Tab("Run History", id="history"):

@@ -4,7 +4,7 @@ import { knowTokens, mountCorpus } from "./corpus.js";
 import { el, id, show } from "./dom.js";
 import { mountTuningFields } from "./tuningfields.js";
 import { FitBar } from "./vram.js";
-import { plain } from "./words.js";
+import * as words from "./words.js";
 
 const COPIES = [["cli", "command line"], ["yaml", "YAML"], ["python", "Python"]];
 
@@ -19,7 +19,7 @@ export function onDraft(of, listener) {
 }
 
 export function mountSummary(element, feed, props, watch, of) {
-  const whole = element.querySelector(".lt-summary"), box = el("div", {}), fits = new FitBar(), fields = new Fields(of, element.closest(".lt-form") ?? element);
+  const whole = element.querySelector(".lt-summary"), box = el("div", {}), fits = new FitBar(of ? modelFigures : null), fields = new Fields(of, element.closest(".lt-form") ?? element);
   const beside = of ? mountTuningFields : mountCorpus;
   whole.replaceChildren(box, fits.box);
   box.setAttribute("aria-live", "polite");
@@ -50,12 +50,18 @@ function figures(said) {
   ];
 }
 
+// The figures of a fine-tuned model come with its memory: both ask for the model's configuration.
+function modelFigures({ num_parameters: all, num_trainable: trained }) {
+  const share = all ? (100 * trained) / all : 0;
+  return el("p", { class: "lt-fit-model" }, "Trains ", el("b", {}, words.short(trained)), ` of ${words.short(all)} parameters`, trained < all ? ` (${share.toPrecision(2)} %)` : "", ".");
+}
+
 // The draft as text for a terminal, a file or a script; shown as well as copied, as a browser may refuse the clipboard.
 function copies(texts) {
   const said = el("span", { role: "status" }), text = el("pre", { class: "lt-preview", tabindex: 0, hidden: true });
   const copy = async (name, title) => {
     text.hidden = false;
-    text.textContent = plain(texts[name]);
+    text.textContent = words.plain(texts[name]);
     try { await navigator.clipboard.writeText(texts[name]); said.textContent = `Copied as ${title}.`; } catch { said.textContent = "Select the text below to copy it."; }
   };
   return el("div", { class: "lt-copies" }, "Copy as ", COPIES.map(([name, title]) => el("button", { type: "button", class: "lt-link", "data-copy": name, onclick: () => copy(name, title) }, title)), said, text);

@@ -26,6 +26,7 @@ export const shelfError = (of = "") => shelves[of].error;
 export const wasRead = (of = "") => shelves[of].read;
 export const liveRun = (of = "") => shelves[of].live;
 export const runOf = (runId) => runs.get(runId);
+export const allRuns = () => [...runs.values()];
 
 export function onModels(listener, of = "") {
   shelves[of].listeners.add(listener);

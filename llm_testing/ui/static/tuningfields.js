@@ -2,7 +2,7 @@
 
 import { call } from "./call.js";
 import { el, id, show } from "./dom.js";
-import { runOf } from "./models.js";
+import { allRuns, onModels, runOf } from "./models.js";
 import { showView } from "./views.js";
 import * as words from "./words.js";
 
@@ -19,8 +19,20 @@ export function mountTuningFields(config) {
     if (place && !place.querySelector(".lt-about")) place.append((known.boxes[name] = el("p", { class: "lt-hint lt-about" })));
   }
   known.config = config ?? known.config;
+  if (!known.follows) {
+    known.follows = true;
+    onModels(offerRuns);
+    onModels(() => known.models?.then(draw));
+  }
   known.models ??= call("GET", "fine-tuning/models").catch(() => []);
   known.models.then(draw);
+}
+
+// Runs that have a model since the list was filled; Gradio alone can set its choices.
+function offerRuns() {
+  const runs = JSON.stringify(allRuns().filter((run) => run.resumable_step != null).map((run) => [run.run_id, run.name]));
+  if (known.runs !== undefined && known.runs !== runs && document.documentElement.dataset.ltRole === "owner") document.getElementById(id("models", OF))?.click();
+  known.runs = runs;
 }
 
 function draw(models) {
