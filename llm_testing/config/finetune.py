@@ -160,6 +160,8 @@ class FinetuneConfig(Options):
         int, Field(ge=1, le=2048), Show("Answer length", "Watching", unit="tokens", resume="change")
     ] = 64
     """How long each answer may be."""
+    measure_forgetting: Annotated[bool, Show("Measure forgetting", "Watching")] = False
+    """Take the perplexity of general English (pages of python-docs) before and after, to see what is forgotten."""
 
     save_adapter: Annotated[bool, Show("Save the adapter", "Checkpoints", resume="change")] = True
     """Write the finished adapter (or the whole model, for full) as a standard folder beside the checkpoints."""

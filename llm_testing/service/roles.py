@@ -38,7 +38,7 @@ ACTIONS = {
     "upload": "restore runs from a zip",
     "paths": "use and see paths of this machine",
     "fetch": "name a text by its address",
-    "hub": "name a dataset of the Hub",
+    "hub": "name a model or dataset of the Hub",
 }
 """Everything that is guarded, in words for a refusal."""
 

@@ -1,20 +1,27 @@
 """A form's controls, made from the declared options, and the way between what they show and what an option takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from llm_testing.config.option import Option
 
-ONLY_WITH: dict[str, tuple[str, str]] = {
-    "n_layer": ("config_name", "custom"),
-    "n_head": ("config_name", "custom"),
-    "n_embd": ("config_name", "custom"),
-    "sdpa_kernel": ("attention_impl", "sdpa"),
-    "vocab_size": ("tokenizer", "bpe"),
+_WITH_ADAPTER = ("adapter", ("lora", "qlora"))
+ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "n_layer": ("config_name", ("custom",)),
+    "n_head": ("config_name", ("custom",)),
+    "n_embd": ("config_name", ("custom",)),
+    "sdpa_kernel": ("attention_impl", ("sdpa",)),
+    "vocab_size": ("tokenizer", ("bpe",)),
+    "lora_r": _WITH_ADAPTER,
+    "lora_alpha": _WITH_ADAPTER,
+    "lora_dropout": _WITH_ADAPTER,
+    "use_rslora": _WITH_ADAPTER,
+    "use_dora": _WITH_ADAPTER,
+    "target_modules": _WITH_ADAPTER,
 }
-"""Options that mean something only beside a value of another one; their controls are off otherwise."""
+"""Options that mean something only beside some values of another one; their controls are off otherwise."""
 AUTOMATIC = "automatic"
 _FINEST = 0.01
 
@@ -87,8 +94,13 @@ def meant(option: Option, on_control: Any) -> Any:
 
 def is_on(name: str, on_controls: Mapping[str, Any]) -> bool:
     """Whether an option's control means something beside the other ones."""
-    other, needed = ONLY_WITH.get(name, ("", None))
-    return needed is None or on_controls.get(other) == needed
+    other, needed = ONLY_WITH.get(name, ("", ()))
+    return not needed or on_controls.get(other) in needed
+
+
+def depending(names: Iterable[str]) -> list[str]:
+    """Those of some options whose controls are off beside certain values of others."""
+    return [name for name in names if name in ONLY_WITH]
 
 
 def values_of(options: Mapping[str, Option], on_controls: Sequence[Any]) -> dict[str, Any]:

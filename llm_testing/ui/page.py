@@ -8,6 +8,9 @@ from llm_testing.service.endpoints import Endpoint
 from llm_testing.service.lab import Lab
 from llm_testing.ui.endpoints import add_endpoints
 from llm_testing.ui.estimator import estimator_tab
+from llm_testing.ui.finetuning import finetuning_tab
+from llm_testing.ui.form import draft_of
+from llm_testing.ui.forms import finetuning_form, pretraining_form
 from llm_testing.ui.guard import guard_handlers
 from llm_testing.ui.history import history_tab
 from llm_testing.ui.pretraining import pretraining_tab
@@ -27,9 +30,12 @@ def build_page(lab: Lab, endpoints: Sequence[Endpoint] = (), signs_in: bool = Fa
         if signs_in:
             gr.LoginButton(size="sm", elem_id="lt-sign-in")
         head_and_strip(lab)
+        drafts = {form.kind: draft_of(form) for form in (pretraining_form(lab), finetuning_form(lab))}
         with gr.Tabs(elem_id="lt-tabs"):
             with gr.Tab("Pretraining", id="pretraining"):
-                pretraining_tab(page, lab)
+                pretraining_tab(page, lab, drafts["pretraining"])
+            with gr.Tab("Fine-tuning", id="fine-tuning") as tuning:
+                finetuning_tab(page, tuning, lab, drafts["fine-tuning"])
             with gr.Tab("VRAM Estimator", id="vram"):
                 estimator_tab(page, lab)
             with gr.Tab("Run History", id="history"):

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from llm_testing.errors import ConfigError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
-from llm_testing.train.events import Logged
+from llm_testing.train.events import Logged, Remembered
 from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.parts import curve, final_weights, resume, run, until
 
@@ -213,6 +213,29 @@ def test_stopped_resumed_extended_and_forked_as_any_run(lab, values):
     assert lab.result(fork)["step"] == 8 and lab.details(fork)["parent"]["run_id"] == whole
     with pytest.raises(ConfigError, match="lora_r: A fork keeps its parent's lora_r, 4; received 8"):
         lab.finetuning.start({"resume_from": whole, "lora_r": 8})
+
+
+def test_what_is_forgotten_is_measured_at_the_beginning_and_the_end(lab, values):
+    seen, control = [], Control()
+
+    def stop_at_3(event):
+        seen.append(event)
+        if isinstance(event, Logged) and event.step == 3:
+            control.request_stop("save")
+
+    run_id = tune(lab, values, stop_at_3, control, measure_forgetting=True)
+    (first,) = (event for event in seen if isinstance(event, Remembered))
+    assert first.step == 0 and first.perplexity == first.before and first.num_tokens >= 1024
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": first.before, "before": first.before}
+    resume(lab, run_id, seen.append)
+    _, last = (event for event in seen if isinstance(event, Remembered))
+    assert last.step == 6 and last.before == first.before and last.perplexity != last.before
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": last.perplexity, "before": last.before}
+    rows = [row for row in lab.events(run_id).rows if row["event"] == "remembered"]
+    assert [(row["step"], row["perplexity"]) for row in rows] == [(0, first.perplexity), (6, last.perplexity)]
+    # Looking changes nothing.
+    assert losses(lab, run_id) == losses(lab, tune(lab, values))
+    assert "general_text" not in lab.details(tune(lab, values, max_steps=1))["summary"]
 
 
 def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):

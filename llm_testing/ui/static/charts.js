@@ -36,6 +36,9 @@ export function smoothed(values, share) {
   });
 }
 
+// Resolves once the browser has laid out and drawn what was changed.
+const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 export class Charts {
   // `beside` stands in the toolbar; `onStep` hears which step was clicked.
   constructor(element, { note = "", beside = null, onStep = null } = {}) {
@@ -107,6 +110,7 @@ export class Charts {
           });
         }
         this.plot.dataset.points = Math.max(...this.runs.map((run) => run.curve.length));
+        await painted(); // it costs as much as the script
       }
     } finally {
       this.drawing = false;

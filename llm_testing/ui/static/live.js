@@ -1,27 +1,47 @@
 // The live view: what the run is doing, its curves, its samples and what happened to it.
 
 import { Charts } from "./charts.js";
-import { ACTIVE, el, show } from "./dom.js";
-import { Curve, Texts } from "./feed.js";
+import { ACTIVE, el, openTab, show } from "./dom.js";
+import { ask, Curve, Texts } from "./feed.js";
 import { Overlay } from "./overlay.js";
 import { mountQueue } from "./queue.js";
 import { Timeline } from "./timeline.js";
 import { mountWelcome } from "./welcome.js";
 import * as words from "./words.js";
 
-const EMPTY = "The first point comes a few seconds after Start, once the text is read and the model is built.";
+// What each of the two tabs shows live.
+const SHOWN = {
+  "": { kind: "pretrain", title: "Pretraining", other: "A fine-tuning run", empty: "The first point comes a few seconds after Start, once the text is read and the model is built." },
+  tune: { kind: "finetune", title: "Fine-tuning", other: "A pretraining run", empty: "The first point comes after Start, once the model is here, its rows are tokens and the first update is done." },
+};
 
-export function mountLive(element, feed) {
-  const box = element.querySelector(".lt-live");
+export function mountLive(element, feed, props, watch, of) {
+  const box = element.querySelector(".lt-live"), mine = SHOWN[of], theirs = SHOWN[of ? "" : "tune"];
   const welcome = el("section", { class: "lt-welcome", hidden: true }), queue = el("section", { class: "lt-waiting", hidden: true }), body = el("div", {});
-  box.replaceChildren(welcome, queue, body);
-  mountWelcome(welcome, feed);
+  const elsewhere = el("p", { class: "lt-hint lt-elsewhere" });
+  box.replaceChildren(...[of ? null : welcome, queue, elsewhere, body].filter(Boolean));
+  if (!of) mountWelcome(welcome, feed);
   mountQueue(queue, feed);
-  const view = new RunView(body, EMPTY);
+  const view = new RunView(body, mine.empty);
   feed.listen(() => {
     const run = feed.status?.run;
-    if (run) view.show(run);
+    const other = run && run.kind !== mine.kind;
+    show(elsewhere, [other, run?.state], () => (other && ACTIVE.includes(run.state)
+      ? [`${mine.other} is on now; a run started here waits in the queue. `, el("button", { type: "button", class: "lt-link", onclick: () => openTab(theirs.title) }, "Look at it")]
+      : []));
+    if (run && !other) {
+      feed.cursors = () => view.cursors();
+      view.show(run, feed.status);
+    }
+    else if (run && !view.run) newest(mine.kind).then((last) => { if (last && !view.run) view.show(last); }).catch(() => {});
   });
+}
+
+// What was trained last of this kind, while the page's one active run is of the other.
+async function newest(kind) {
+  const { value } = await ask("runs");
+  const last = value.runs.find((run) => run.kind === kind && !run.damaged && !run.tags?.includes("example"));
+  return last && { ...last, warnings: [] };
 }
 
 // One run in full; the live view and Run History share it.
@@ -35,7 +55,7 @@ export class RunView {
     this.samples = el("div", { class: "lt-samples" });
     this.events = el("div", { class: "lt-events" });
     box.replaceChildren(this.now, this.trouble, charts,
-      el("section", {}, el("h2", {}, "Samples"), this.samples),
+      el("section", {}, (this.title = el("h2", {}, "Samples")), this.samples),
       el("section", {}, el("h2", {}, "Events"), this.events));
     // Run History compares by ticks, and names its run above.
     this.overlay = inHistory ? null : new Overlay(() => { this.drawn = null; this.read(); });
@@ -45,25 +65,33 @@ export class RunView {
     this.texts();
   }
 
-  async show(run) {
+  // Up to where the run is known here; the feed asks on from there.
+  cursors() {
+    return this.run ? { run: this.run.run_id, points: this.curve.next, samples: this.text.samples.next, events: this.text.events.next } : {};
+  }
+
+  // `news` of the feed spare two requests, where they go on from what is here.
+  async show(run, news = {}) {
     const other = this.run?.run_id !== run.run_id;
     this.run = run;
+    this.title.textContent = run.kind === "finetune" ? "Answers" : "Samples";
     if (other) {
       this.curve = new Curve(run.run_id);
       this.text = new Texts(run.run_id);
       this.texts();
     }
     this.state();
-    await this.read();
+    await this.read(news);
   }
 
   // One look at a time; what comes meanwhile is looked at once more.
-  async read() {
+  async read(news = {}) {
     if (this.reading) { this.again = true; return; }
     this.reading = true;
     try {
       const { curve, text } = this;
-      const [points, said] = await Promise.all([curve.more(), text.more()]);
+      const fits = news.points?.run === curve.runId && news.points.from === curve.next;
+      const [points, said] = await Promise.all(fits ? [curve.take(news.points), text.take(news.texts)] : [curve.more(), text.more()]);
       if (curve === this.curve) {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {

@@ -7,6 +7,8 @@ import { mountStrip } from "./strip.js";
 import { mountLive } from "./live.js";
 import { mountSummary } from "./form.js";
 import { mountAttention } from "./attention.js";
+import { mountChat } from "./chat.js";
+import { mountExamples } from "./examples.js";
 import { mountEstimator, wantedChanges } from "./estimator.js";
 import { followRuns } from "./models.js";
 import { mountPlayground } from "./playground.js";
@@ -26,11 +28,12 @@ function theFeed() {
 }
 const PARTS = {
   head: mountHead, strip: mountStrip, views: mountViews, live: mountLive, playground: mountPlayground,
-  attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
+  attention: mountAttention, chat: mountChat, examples: mountExamples, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
 };
 
-export function mount(part, element, props, watch) {
-  PARTS[part](element, theFeed(), props, watch);
+// `of` tells several elements of a part from each other, as their ids do.
+export function mount(part, element, props, watch, of) {
+  PARTS[part](element, theFeed(), props, watch, of);
 }
 
 // A command was sent: look at once, and again when its effect should show.
