@@ -69,7 +69,7 @@ export class Comparison {
     const key = runs.map((run) => [run.run_id, run.state, run.val_loss, run.name]).join();
     if (!others && key === this.asked) return;
     this.asked = key;
-    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles()]);
+    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
     if (this.ids !== ids) return;
     this.said.replaceChildren();
     this.found = value;

@@ -20,7 +20,7 @@ export function factsOf(run, record) {
 // Only the run's own saved config; the form's is somewhere else.
 function settings(record) {
   const config = record.config ?? {}, box = el("div", {}); // prettier-ignore
-  optionTitles(record.kind).then((titles) =>
+  optionTitles([record.kind]).then((titles) =>
     show(box, [config], () =>
       el("table", { class: "lt-table lt-pairs" }, Object.entries(config).map(([name, value]) => el("tr", {}, el("th", { scope: "row", title: name }, titles[name] ?? name), el("td", {}, words.value(value))))),
     ),
