@@ -279,7 +279,9 @@ def main() -> None:
         return
     if not args.data:
         parser.error("which rows? Give a file of instruction, input and output.")
-    figures: dict[str, Any] = {}
+    kept = RESULTS / f"trl_pairs_{args.adapter}.json"
+    # One half taken alone joins the other half that is kept.
+    figures = json.loads(kept.read_text(encoding="utf-8"))["figures"] if args.only and kept.exists() else {}
     if args.only != "speed":
         found = {name: run(name, args)["losses"] for name in VARIANTS if name.startswith("parity")}
         apart = {
