@@ -10,6 +10,7 @@ from llm_testing.estimate.jobs import OpenJob
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.trace_cpu import CPUSemantics
 from llm_testing.estimate.trace_cuda import CUDASemantics
+from llm_testing.estimate.trace_fake import Memory
 from llm_testing.estimate.trace_gpt import without_data
 from llm_testing.estimate.trace_recorder import NotTraceable
 from llm_testing.estimate.trace_semantics import Semantics
@@ -19,7 +20,7 @@ from llm_testing.train.optim import build_optimizer
 from llm_testing.train.step import TrainingStep
 
 
-def trace_open(job: OpenJob) -> Recording:
+def trace_open(job: OpenJob, memory: Memory) -> Recording:
     """Record the step that this job describes.
 
     Raises:
@@ -39,7 +40,7 @@ def trace_open(job: OpenJob) -> Recording:
         return Stage(step, _layers(model, job.num_layers), model.head, tokens, job.num_micro, job.period)
 
     with masks_without_data():
-        return record_step(build, semantics)
+        return record_step(build, semantics, memory)
 
 
 def _layers(model: nn.Module, num_layers: int) -> tuple[str, ...]:

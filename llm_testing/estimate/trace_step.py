@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from llm_testing.estimate.recording import NO_LAYER, Recording, Section
+from llm_testing.estimate.trace_fake import Memory, QuickFakeMode
 from llm_testing.estimate.trace_marks import Marks
 from llm_testing.estimate.trace_recorder import NotTraceable, Recorder
 from llm_testing.estimate.trace_semantics import Semantics
@@ -43,18 +44,19 @@ class Stage:
         return tuple(self.layers[s : None if i == last else s + self.period] for i, s in enumerate(starts))
 
 
-def record_step(build: Callable[[], Stage], semantics: Semantics) -> Recording:
+def record_step(build: Callable[[], Stage], semantics: Semantics, memory: Memory) -> Recording:
     """Trace the second step of a run: the optimizer's state is there already.
 
     Args:
         build: makes the stage; called where every tensor made is one without data.
+        memory: of what operations give, from earlier traces.
 
     Raises:
         NotTraceable: for a step that needs the value of a tensor.
     """
-    with FakeTensorMode(), semantics.active():
+    with QuickFakeMode(memory) as fake, semantics.active():
         stage = build()
-        recorder = Recorder(semantics.scratch, semantics.rewrites())
+        recorder = Recorder(fake, semantics.scratch, semantics.rewrites())
         semantics.adapt(stage.training.optimizer, recorder)
         model, units = stage.training.model, stage.units()
         marks = Marks(recorder, [[model.get_submodule(name) for name in unit] for unit in units], stage.head)

@@ -53,7 +53,7 @@ def _one_thread():
 
 def off_by(family, options) -> float:
     real = measure_open(family, options).peak_bytes
-    return abs(Step(trace_open(open_job(family, options))).peak.num_bytes - real) / real
+    return abs(Step(trace_open(open_job(family, options), {})).peak.num_bytes - real) / real
 
 
 def named(cases):
