@@ -41,6 +41,7 @@ def take(browser: Browser, app: RunningApp, folder: Path, num_points: int) -> No
     """All pictures, in the order in which a first user would see them."""
     page = opened(browser, app, DESKTOP)
     shoot(page, folder / "empty.png")
+    week(app, page)
     train(page)
     page.locator("#lt-preset label", has_text="Recommended").click()
     page.wait_for_function("() => document.querySelector('#lt-option-max_steps input').value === ''")
@@ -100,16 +101,41 @@ def ask_to_stop(page: Page, folder: Path) -> None:
     shoot(page, folder / "form.png", ".lt-copies")
 
 
+def week(app: RunningApp, page: Page) -> None:
+    """A few short runs with one thing changed each, queued and trained, so that there is something to compare."""
+    base = {"preset": "none", "corpus": "tiny", "tokenizer": "char", "config_name": "custom", "n_layer": 2, "n_head": 4,
+            "n_embd": 64, "context_length": 64, "batch_size": 8, "max_steps": 600, "intermediate_val_freq_steps": 60,
+            "sample_tokens": 60, "attention_impl": "sdpa", "dropout": 0.0, "queue": True}  # fmt: skip
+    changes = [{"learning_rate": rate, "name": f"learning rate {rate:g}"} for rate in (3e-4, 1e-3, 1e-2)]
+    changes += [{"learning_rate": 3e-3, "seed": seed, "name": f"3e-3, seed {seed}"} for seed in (1, 2, 3)]
+    for change in changes:
+        reply = page.request.post(f"{app.url}/api/pretraining/start", data=base | change)
+        if not reply.ok:
+            raise RuntimeError(reply.text())
+    app.wait_for("completed", within_s=60)
+    page.wait_for_function(
+        """async () => { const { run, queued } = await (await fetch("/live/status")).json();
+        return run.state === "completed" && !queued.length; }""",
+        timeout=600_000,
+        polling=1000,
+    )
+
+
 def history(page: Page, folder: Path, name: str) -> None:
-    """Run History with one run opened, then two laid over one another."""
-    page.locator("role=tab[name='Run History']").click()
-    page.wait_for_selector(".lt-runs tbody tr")
-    page.locator(".lt-runs .lt-run-name").first.click()
+    """Run History: the list, one run opened, then several laid over one another."""
+    page.goto(page.url.split("?")[0] + "?tab=history")
+    page.wait_for_selector(".lt-run-table tr[data-run]")
+    shoot(page, folder / f"history-list-{name}.png")
+    page.locator(".lt-run-name", has_text="learning rate 0.01").first.click()
     page.wait_for_selector(".lt-opened .lt-plot[data-points]")
     shoot(page, folder / f"history-{name}.png", "#lt-actions")
-    for i in range(2):
-        page.locator(".lt-runs tbody input[type=checkbox]").nth(i).check()
-    page.wait_for_selector(".lt-opened th:has-text('Validation loss')")
+    if page.viewport_size["width"] < DESKTOP[0]:
+        page.click(".lt-to-list")
+    for run in ("learning rate 0.001", "learning rate 0.01", "3e-3, seed 1", "3e-3, seed 2", "3e-3, seed 3"):
+        ticked = page.locator(".lt-run-table tr[data-run]", has=page.locator(f".lt-run-name[title='{run}']"))
+        ticked.locator("[data-act=tick]").check()
+    page.wait_for_selector(".lt-differ")
+    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
     shoot(page, folder / f"compare-{name}.png", ".lt-opened")
 
 

@@ -11,8 +11,7 @@ from llm_testing.config.option import Show
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.estimate.budget import CARDS, GIB, MIB, Budget
 from llm_testing.estimate.result import Estimate
-from llm_testing.service.base_models import is_folder
-from llm_testing.service.roles import check
+from llm_testing.service.names import check_names
 
 GigaBytes = Annotated[float | None, Field(ge=1, le=10_000), Show("Card", "Memory", unit="GB")]
 CardName = Annotated[str | None, Field(max_length=40), Show("Card by name", "Memory")]
@@ -167,8 +166,8 @@ def _asked_about(
     asks = {name: given.pop(name, default) for name, default in (("quick", False), ("largest", None), ("here", False))}
     memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
     config = kind.build(given)
-    if isinstance(config, FinetuneConfig) and is_folder(config.model_name):
-        check(asked.request, "paths")
+    if isinstance(config, FinetuneConfig):
+        check_names(asked.request, {"model_name": config.model_name})
     device = getattr(config, "device", "auto")
     if asks["here"]:
         return config, asked.lab.estimates.where_it_runs(device), asks

@@ -12,10 +12,11 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.allocator import reserve
 from llm_testing.estimate.budget import Budget, verdict_of
 from llm_testing.estimate.depth import NotRepeatable
-from llm_testing.estimate.jobs import AskModel, Job, ModelFacts, WarmUp, model_text
+from llm_testing.estimate.jobs import AskCounts, AskModel, Job, ModelFacts, WarmUp, counts_question, model_text
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.result import Estimate
 from llm_testing.estimate.step import CUDA_ROUNDING, Family, Step
@@ -63,8 +64,16 @@ class Estimator:
             ConfigError: for one that transformers does not know.
             TraceFailed: if it cannot be read at all.
         """
-        question = AskModel(model_text(values))
-        return self._once(question, lambda: self._worker.trace(question))
+        return self._answer(AskModel(model_text(values)))
+
+    def counts(self, values: dict[str, Any], config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            TraceFailed: if it cannot be read at all.
+        """
+        return self._answer(counts_question(values, config))
 
     def estimate(self, job: Job, budget: Budget, quick: bool = False) -> Estimate:
         """The memory of a run's step, and whether it fits the budget.
@@ -173,6 +182,9 @@ class Estimator:
         finally:
             with self._guard:
                 del self._on_the_way[key]
+
+    def _answer(self, question: AskModel | AskCounts) -> Any:
+        return self._once(question, lambda: self._worker.trace(question))
 
     def _recall(self, key: Any) -> Any:
         with self._guard:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from llm_testing.estimate.jobs import OpenJob
+from llm_testing.estimate.jobs import AskCounts, OpenJob
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.trace_cpu import CPUSemantics
 from llm_testing.estimate.trace_cuda import CUDASemantics
@@ -15,7 +15,8 @@ from llm_testing.estimate.trace_gpt import without_data
 from llm_testing.estimate.trace_recorder import NotTraceable
 from llm_testing.estimate.trace_semantics import Semantics
 from llm_testing.estimate.trace_step import CPU, Stage, record_step
-from llm_testing.model.open_model import from_config, masks_without_data, read_config, with_layers
+from llm_testing.model.adapters import counts
+from llm_testing.model.open_model import from_config, layer_period, masks_without_data, read_config, with_layers
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.step import TrainingStep
 
@@ -41,6 +42,23 @@ def trace_open(job: OpenJob, memory: Memory) -> Recording:
 
     with masks_without_data():
         return record_step(build, semantics, memory)
+
+
+def counts_of(question: AskCounts) -> tuple[int, int]:
+    """Numbers in a model with its adapter, and those that are trained; deep models follow from a few of their layers.
+
+    Raises:
+        ConfigError: for target_modules that the model does not have.
+    """
+    config = read_config(json.loads(question.model))
+    period, num_layers = layer_period(config), config.num_hidden_layers
+    if num_layers % period or num_layers // period <= 3:
+        return counts(from_config(config, question.config))
+    # Two periods at least: a layer that stands alone is taken for no part of the blocks.
+    few, more = (counts(from_config(with_layers(config, n * period), question.config)) for n in (2, 3))
+    rest = num_layers // period - 2
+    total, trained = (a + rest * (b - a) for a, b in zip(few, more, strict=True))
+    return total, trained
 
 
 def _layers(model: nn.Module, num_layers: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from llm_testing.errors import WrongState
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import check_transition
 from llm_testing.service.views import Live
-from llm_testing.train.events import Event, Logged, Sampled, Warned
+from llm_testing.train.events import Event, Logged, Remembered, Sampled, Warned
 
 _SMOOTHING = 0.1
 
@@ -62,6 +62,8 @@ class Board:
             self._logged(event)
         elif isinstance(event, Sampled):
             self.change()  # a text came: also while the run is paused there is something new to look at
+        elif isinstance(event, Remembered):
+            self.change(general_text={"perplexity": event.perplexity, "before": event.before})
         elif isinstance(event, Warned):
             self.change(warnings=(*self._live.warnings, event.message))
 

@@ -20,7 +20,7 @@ from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import card_memory, device_name, find_device
-from llm_testing.service.base_models import model_config
+from llm_testing.service.base_models import BaseModels
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.records import known_facts
 from llm_testing.store.files import read_json, write_json
@@ -31,6 +31,8 @@ USUAL_CARD_GB = 16
 """The card that is asked about where none was named and none is here."""
 SEQUENCES = (1, 2, 4, 8, 16, 32, 64)
 MOST_PROBES = 200
+USUAL_LENGTH = 1024
+"""Of examples, where nothing is known but how far a model can look back."""
 TOKENS = (128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -44,10 +46,12 @@ class Estimates:
     Args:
         threads: that a run on the CPU computes with.
         crew: does what somebody waits for, who may give up waiting.
+        models_dir: where downloaded base models lie.
     """
 
-    def __init__(self, estimator: Estimator, store: RunStore, threads: int, crew: Crew):
+    def __init__(self, estimator: Estimator, store: RunStore, threads: int, crew: Crew, models_dir: Path | None = None):
         self._estimator, self._store, self._threads, self._crew = estimator, store, threads, crew
+        self._models = BaseModels(store, models_dir)
 
     def close(self) -> None:
         """End the process that traces."""
@@ -121,6 +125,31 @@ class Estimates:
         """
         job = pretraining_job(config, resolved, budget.device, threads)
         return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def counts(self, config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model, and for a model that is not known.
+            NoEstimate: if the model cannot be read.
+        """
+        values = self._models.config(config.model_name)
+        return self._traced(lambda: self._estimator.counts(values, config))
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """A length and rank that a model suits which is not in the list, from its configuration.
+
+        Raises:
+            ConfigError: for a model that is not known.
+        """
+        values = self._models.config(model_name)
+        context = values.get("max_position_embeddings") or values.get("n_positions")
+        width = values.get("hidden_size") or values.get("n_embd")
+        if not isinstance(context, int) or not isinstance(width, int):
+            return {}
+        # The ranks of the list's entries, by width; a rank near the width would be full tuning in disguise.
+        rank = min(16 if width < 2048 else 32, max(4, width // 16))
+        return {"max_seq_length": min(context, USUAL_LENGTH), "lora_r": rank, "lora_alpha": rank}
 
     def curves(self, config: Config, budget: Budget) -> dict[str, list[dict[str, Any]]]:
         """Allocated bytes over batch sizes and over context lengths: {"batch_size": [{"value", "bytes", "terms"}]}.
@@ -206,7 +235,7 @@ class Estimates:
 
     def _job(self, config: Config, budget: Budget) -> Job:
         if isinstance(config, FinetuneConfig):
-            facts = self._estimator.model(model_config(config.model_name))
+            facts = self._estimator.model(self._models.config(config.model_name))
             return finetuning_job(config, facts, budget.device, self._threads)
         return pretraining_job(config, self.resolved(config), budget.device, config.threads or self._threads)
 

@@ -156,7 +156,11 @@ class Job:
             parameters={"total": ready.num_parameters, "trainable": ready.num_trainable},
             **ready.record,
         )
-        self.board.change(num_parameters=ready.num_parameters, total_steps=ready.total_steps)
+        self.board.change(
+            num_parameters=ready.num_parameters,
+            num_trainable=ready.num_trainable,
+            total_steps=ready.total_steps,
+        )
         run, notes = ready.open(self._event, self._save)
         jump = ()
         if self.resumes:

@@ -56,10 +56,10 @@ class Lab:
         self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
         self.crew = Crew()
-        self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew)
+        self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew, self.cache_dir / "models")
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store, self.cache_dir)
-        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe)
+        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.fetching = Fetching(self.download_corpus, self.crew)
@@ -285,8 +285,6 @@ class Lab:
         """Which options differ between runs, and what each reached."""
         return records.compare([self._store.open(run_id) for run_id in run_ids])
 
-    # Checkpoints.
-
     def checkpoints(
         self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
     ) -> list[CheckpointRow]:
@@ -302,10 +300,12 @@ class Lab:
         with self._launcher.guard:
             return checkpoints_module.delete_one(self._store, what)
 
-    def delete_checkpoints(self, config_name: str | None = None, keep_latest: bool = True) -> Deleted:
+    def delete_checkpoints(
+        self, config_name: str | None = None, keep_latest: bool = True, kind: str | None = None
+    ) -> Deleted:
         """Delete the checkpoints of a model size, or of all; what is needed stays."""
         with self._launcher.guard:
-            return checkpoints_module.delete_many(self._store, config_name, keep_latest)
+            return checkpoints_module.delete_many(self._store, config_name, keep_latest, kind)
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""

@@ -12,10 +12,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from llm_testing.errors import ConfigError, WrongState
+from llm_testing.errors import ConfigError, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
-from llm_testing.train.events import Logged
+from llm_testing.train.events import Logged, Remembered
 from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.parts import curve, final_weights, resume, run, until
 
@@ -215,6 +215,29 @@ def test_stopped_resumed_extended_and_forked_as_any_run(lab, values):
         lab.finetuning.start({"resume_from": whole, "lora_r": 8})
 
 
+def test_what_is_forgotten_is_measured_at_the_beginning_and_the_end(lab, values):
+    seen, control = [], Control()
+
+    def stop_at_3(event):
+        seen.append(event)
+        if isinstance(event, Logged) and event.step == 3:
+            control.request_stop("save")
+
+    run_id = tune(lab, values, stop_at_3, control, measure_forgetting=True)
+    (first,) = (event for event in seen if isinstance(event, Remembered))
+    assert first.step == 0 and first.perplexity == first.before and first.num_tokens >= 1024
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": first.before, "before": first.before}
+    resume(lab, run_id, seen.append)
+    _, last = (event for event in seen if isinstance(event, Remembered))
+    assert last.step == 6 and last.before == first.before and last.perplexity != last.before
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": last.perplexity, "before": last.before}
+    rows = [row for row in lab.events(run_id).rows if row["event"] == "remembered"]
+    assert [(row["step"], row["perplexity"]) for row in rows] == [(0, first.perplexity), (6, last.perplexity)]
+    # Looking changes nothing.
+    assert losses(lab, run_id) == losses(lab, tune(lab, values))
+    assert "general_text" not in lab.details(tune(lab, values, max_steps=1))["summary"]
+
+
 def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     pretrained = run(lab, context_length=256)
     tuned = tune(lab, values, model_name=pretrained, max_seq_length=256, max_steps=2, batch_size=2, n_examples=6)
@@ -230,11 +253,6 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     [
         ({"target_modules": ("nonsense",)}, "nonsense"),
         ({"max_seq_length": 512}, "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."),
-        ({"model_name": "./nowhere"}, "There is no folder ./nowhere with a model in it"),
-        ({"model_name": "no such model"}, "There is no model 'no such model'. Take one of the list"),
-        ({"model_name": "nothing.gguf"}, "There is no file nothing.gguf"),
-        ({"dataset": "no dataset"}, "There is no dataset 'no dataset'. Take persona"),
-        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
     ],
 )
 def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message):
@@ -242,6 +260,23 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
     assert lab.last().error.traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"model_name": "./nowhere"}, "model_name: There is no folder ./nowhere with a model in it"),
+        ({"model_name": "no such model"}, "model_name: There is no model 'no such model'. Take one of the list"),
+        ({"model_name": "nothing.gguf"}, "model_name: There is no file nothing.gguf"),
+        ({"dataset": "no dataset"}, "dataset: There is no dataset 'no dataset'. Take persona"),
+        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
+        ({"max_seq_length": 8}, "Nothing of .*rows.jsonl would be trained"),
+    ],
+)
+def test_what_is_at_hand_is_looked_at_before_there_is_a_run(lab, values, more, message):
+    with pytest.raises(UserError, match=message):
+        tune(lab, values, **more)
+    assert lab.rows() == []
 
 
 def test_a_tuned_run_stands_among_the_others(lab, values):
