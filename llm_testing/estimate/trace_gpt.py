@@ -33,7 +33,7 @@ def trace_gpt(job: GPTJob, memory: Memory) -> Recording:
             optimizer = build_optimizer(model, job.config)
         step = TrainingStep(model, optimizer, job.config, CPU)
         layers = tuple(f"blocks.{index}" for index in range(job.num_layers))
-        return Stage(step, layers, model.head, tokens, job.num_micro)
+        return Stage(step, layers, model.head, tokens, tokens, job.num_micro)
 
     return record_step(build, semantics, memory)
 

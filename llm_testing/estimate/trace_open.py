@@ -1,6 +1,7 @@
 """A fine-tuning step of a model of transformers, ready to be traced from the model's config alone."""
 
 import json
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,14 @@ def trace_open(job: OpenJob, memory: Memory) -> Recording:
     semantics: Semantics = CUDASemantics() if job.device == "cuda" else CPUSemantics(job.threads)
     on_meta = from_config(with_layers(read_config(json.loads(job.model)), job.num_layers), job.config)
 
+    packed = job.config.packs
+
     def tokens() -> Tensor:
+        size = (job.batch_size, job.window)
+        # Packed ones come with their positions, and transformers builds a mask from these.
+        return torch.empty((2, *size) if packed else size, dtype=torch.int64)
+
+    def targets() -> Tensor:
         return torch.empty((job.batch_size, job.window), dtype=torch.int64)
 
     def build() -> Stage:
@@ -38,9 +46,9 @@ def trace_open(job: OpenJob, memory: Memory) -> Recording:
         with unset_fake_temporarily():
             optimizer = build_optimizer(model, job.config)
         step = TrainingStep(model, optimizer, job.config, CPU)
-        return Stage(step, _layers(model, job.num_layers), model.head, tokens, job.num_micro, job.period)
+        return Stage(step, _layers(model, job.num_layers), model.head, tokens, targets, job.num_micro, job.period)
 
-    with masks_without_data():
+    with nullcontext() if packed else masks_without_data():
         return record_step(build, semantics, memory)
 
 

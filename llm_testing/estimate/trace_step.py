@@ -25,7 +25,7 @@ class Stage:
         training: the step to trace, over a model of tensors without data.
         layers: names of the repeated blocks, in order.
         head: the module that makes the logits.
-        tokens: makes the inputs, or the targets, of a micro-batch.
+        tokens, targets: make the inputs and the targets of a micro-batch.
         num_micro: micro-batches in the step.
         period: layers that count as one, as their kinds repeat; what is left over belongs to the last.
     """
@@ -34,6 +34,7 @@ class Stage:
     layers: tuple[str, ...]
     head: nn.Module
     tokens: Callable[[], Tensor]
+    targets: Callable[[], Tensor]
     num_micro: int
     period: int = 1
 
@@ -99,7 +100,7 @@ def _step(recorder: Recorder, marks: Marks, stage: Stage, semantics: Semantics, 
     for micro in range(stage.num_micro):
         marks.begin(micro)
         # As in the loop, the next batch comes before the last one goes.
-        x_BT, y_BT = (semantics.place(recorder, tokens) for tokens in (stage.tokens, stage.tokens))
+        x_BT, y_BT = (semantics.place(recorder, tokens) for tokens in (stage.tokens, stage.targets))
         for tokens_BT in (x_BT, y_BT):
             recorder.label(tokens_BT, "activations")
         training.micro_step(x_BT, y_BT, y_BT.numel() * stage.num_micro, 0, micro)

@@ -14,8 +14,8 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.jobs import OpenJob
 from llm_testing.model.device import dtype_of
 from llm_testing.model.open_model import attention_of, layer_period, read_config, tuned, with_layers
+from llm_testing.train.measure import allocator_changes, bytes_of
 from llm_testing.train.optim import build_optimizer
-from llm_testing.train.probe import allocator_changes, bytes_of
 from llm_testing.train.step import TrainingStep
 from tests.estimate.parts import CPU, Measured, without_onednn
 
