@@ -23,6 +23,8 @@ EXACT = [
     ("phi3", {"adapter": "lora", "fast_mode": True}),
     ("gpt2", {"adapter": "full", "precision": "fp32"}),
     ("mixtral", {"adapter": "lora", **PLAIN}),
+    ("gemma3", {"adapter": "lora", "packing": True}),
+    ("llama", {"adapter": "lora", "fast_mode": True, "packing": False}),
 ]
 EXACT_TOO = [
     ("llama", {"adapter": "lora", **PLAIN, "precision": "fp32"}),
