@@ -159,6 +159,12 @@ def probe(asked: Asked) -> dict[str, Any]:
     return asked.lab.estimates.probe(config)
 
 
+def probe_tuning(asked: Asked) -> dict[str, Any]:
+    """Three real steps of fine-tuning a model that is on this machine: what they took, beside the estimate."""
+    config, _, _ = _asked_about(asked, FinetuneConfig, asked.given())
+    return asked.lab.finetuning.probe(config)
+
+
 def _asked_about(
     asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig], given: dict[str, Any]
 ) -> tuple[Any, Budget, dict[str, Any]]:
@@ -208,8 +214,9 @@ def warning(found: Estimate, budget: Budget) -> str | None:
 
 
 ESTIMATES = (
-    Call("GET", "/api/pretraining/estimate-vram", "look", pretraining, query=PretrainQuery),
-    Call("GET", "/api/fine-tuning/estimate-vram", "look", finetuning, query=FinetuneQuery),
+    # A trace costs seconds of a core: who only looks has none made.
+    Call("GET", "/api/pretraining/estimate-vram", "compute", pretraining, query=PretrainQuery),
+    Call("GET", "/api/fine-tuning/estimate-vram", "compute", finetuning, query=FinetuneQuery),
     Call("POST", "/api/pretraining/estimate", "compute", for_page(PretrainConfig), body=PretrainAsk),
     Call("POST", "/api/fine-tuning/estimate", "compute", for_page(FinetuneConfig), body=FinetuneAsk),
     Call("POST", "/api/pretraining/fit", "compute", for_fit(PretrainConfig), body=PretrainAsk),
@@ -217,6 +224,7 @@ ESTIMATES = (
     Call("POST", "/api/pretraining/estimate-curves", "compute", for_curves(PretrainConfig), body=PretrainAsk),
     Call("POST", "/api/fine-tuning/estimate-curves", "compute", for_curves(FinetuneConfig), body=FinetuneAsk),
     Call("POST", "/api/pretraining/probe", "start", probe, body=PretrainAsk, alone=True),
+    Call("POST", "/api/fine-tuning/probe", "start", probe_tuning, body=FinetuneAsk, alone=True),
     Call("GET", "/api/estimates/cards", "look", cards),
     Call("GET", "/api/estimates/accuracy", "look", trust),
 )

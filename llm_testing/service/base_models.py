@@ -45,7 +45,7 @@ class BaseModels:
             message = "What is in a GGUF file is known once it has been read: start the run, or give a folder."
             raise ConfigError([Problem("model_name", message)])
         if is_path(name):
-            return _of_folder(Path(name))
+            return config_of_folder(Path(name))
         return self._of_hub(name)
 
     def _of_run(self, name: str) -> dict[str, Any]:
@@ -84,10 +84,15 @@ class BaseModels:
         if self._models_dir is None or not repo.strip("."):
             return None
         files = sorted(self._models_dir.glob(f"{repo}/*/config.json"))
-        return _of_folder(files[-1].parent) if files else None
+        return config_of_folder(files[-1].parent) if files else None
 
 
-def _of_folder(folder: Path) -> dict[str, Any]:
+def config_of_folder(folder: Path) -> dict[str, Any]:
+    """What a model's folder says of it.
+
+    Raises:
+        ConfigError: where it has no config.json, or one that cannot be read.
+    """
     file = folder.expanduser() / "config.json"
     try:
         return parse_json(file.read_bytes())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import card_memory, device_name, find_device
-from llm_testing.service.base_models import BaseModels
+from llm_testing.model.weights import to_device
+from llm_testing.service.base_models import BaseModels, config_of_folder
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.records import known_facts
 from llm_testing.store.files import read_json, write_json
 from llm_testing.store.runs import RunStore
 from llm_testing.train.probe import probe
+from llm_testing.train.session import fresh_model
 
 USUAL_CARD_GB = 16
 """The card that is asked about where none was named and none is here."""
@@ -96,9 +99,14 @@ class Estimates:
         """What this process may still use, for a run on the CPU."""
         return main_memory(usable_memory_bytes().available_bytes)
 
-    def where_it_runs(self, device: str) -> Budget:
-        """The memory that a run on a device of this machine would really use."""
-        return self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+    def where_it_runs(self, device: str, held_bytes: int = 0) -> Budget:
+        """The memory that a run on a device of this machine would really use.
+
+        Args:
+            held_bytes: what the run holds of it already.
+        """
+        free = self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+        return replace(free, free_bytes=free.free_bytes + held_bytes)
 
     def _named(self, card: str) -> Budget:
         if card not in {known.name for known in CARDS}:
@@ -124,6 +132,23 @@ class Estimates:
             NoEstimate: if the step cannot be traced.
         """
         job = pretraining_job(config, resolved, budget.device, threads)
+        return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def of_tuning(
+        self, config: FinetuneConfig, folder: Path, largest: tuple[int, int], budget: Budget, threads: int
+    ) -> Estimate:
+        """The memory of a fine-tuning run whose model and examples are at hand.
+
+        Args:
+            largest: sequences, and tokens a sequence, of its largest micro-batch.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            NoEstimate: if the step cannot be traced.
+        """
+        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
+        job = finetuning_job(config, facts, budget.device, threads)
+        job = replace(job, batch_size=largest[0], window=largest[1])
         return self._traced(lambda: self._estimator.estimate(job, budget))
 
     def counts(self, config: FinetuneConfig) -> tuple[int, int]:
@@ -188,20 +213,42 @@ class Estimates:
     # How far off.
 
     def probe(self, config: PretrainConfig) -> dict[str, Any]:
-        """Run three real steps, and keep what they took beside the estimate.
+        """Run three real steps of pretraining, and keep what they took beside the estimate.
 
         Raises:
             Busy: while a run holds the trainer.
             ConfigError, NoEstimate: as `estimate`.
             NotEnoughMemory: rather than trying what exceeds the memory here.
         """
-        device, resolved = find_device(config.device), self.resolved(config)
+        resolved = self.resolved(config)
+        device = find_device(config.device)
         told = self.of_run(config, resolved, self.where_it_runs(str(device)), self._threads)
+        return self._probe(config, told, lambda: to_device(fresh_model(config, resolved), device), resolved.window)
+
+    def probe_tuning(self, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
+        """The same of fine-tuning a model in a folder, with sequences as long as they may be.
+
+        Raises:
+            ConfigError, DataError: for a model that cannot be used so.
+        """
+        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415 transformers takes seconds to import
+
+        device = find_device(config.device)
+        budget = self.where_it_runs(str(device))
+        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
+        job = finetuning_job(config, facts, budget.device, self._threads)
+        told = self._traced(lambda: self._estimator.estimate(job, budget))
+        return self._probe(config, told, lambda: load_tuned(folder, config, device), job.window, config.packs)
+
+    def _probe(
+        self, config: Config, told: Estimate, model: Callable[[], Any], window: int, packed: bool = False
+    ) -> dict[str, Any]:
+        device = find_device(config.device)
         refuse_what_exceeds(told, config, force=False)
         lock = TrainerLock(self._store.root, str(device))
         lock.acquire({"state": "probing"})
         try:
-            measured = probe(config, resolved, device)
+            measured = probe(model(), config, window, packed, device)
         finally:
             lock.release()
         found = {

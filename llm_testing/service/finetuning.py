@@ -24,6 +24,7 @@ from llm_testing.service.bases import Base, bring_base, bring_rows
 from llm_testing.service.outcome import write_outcome
 from llm_testing.service.ready import Ready
 from llm_testing.service.records import example_facts
+from llm_testing.train.measure import bytes_of
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 from llm_testing.train.session import Surroundings
 
@@ -72,6 +73,9 @@ def ready_finetuning(job: Job, place: Surroundings) -> Ready:
             emit, job.progress, save, general=general,
         )  # fmt: skip
 
+    def estimate(budget):
+        return job.estimates.of_tuning(config, base.folder, data.train.largest, budget, place.threads)
+
     return Ready(
         data={**asdict(data.facts), "warnings": list(data.facts.warnings)},
         num_parameters=total,
@@ -79,6 +83,8 @@ def ready_finetuning(job: Job, place: Surroundings) -> Ready:
         total_steps=resolved.total_steps,
         warnings=resolved.warnings,
         open=open_it,
+        estimate=estimate,
+        held_bytes=bytes_of([*model.parameters(), *model.buffers()]),
         record={"model": base.record()},
         finish=lambda run: write_outcome(job, run.model, base, tokenizer),
     )

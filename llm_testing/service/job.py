@@ -32,7 +32,7 @@ from llm_testing.service.views import Failure
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.times import utc_now, utc_text
-from llm_testing.train.events import Event, Paused, Resumed
+from llm_testing.train.events import Event, Measured, Paused, Resumed
 from llm_testing.train.memory import (
     free_memory,
     is_out_of_memory,
@@ -184,7 +184,7 @@ class Job:
         """Refuse what cannot fit, and write down what the step is estimated to take."""
         if place.device.type == "mps":
             return
-        budget = self.estimates.where_it_runs(str(place.device))
+        budget = self.estimates.where_it_runs(str(place.device), ready.held_bytes)
         if budget.device == "cpu":
             # Certain without a trace, and at once.
             ready.refuse(budget.free_bytes)
@@ -236,6 +236,8 @@ class Job:
         elif isinstance(event, Resumed):
             self._judge_memory(through_pause=True)
             self._resumed()
+        elif isinstance(event, Measured):
+            self._update(measured={"allocated_bytes": event.allocated_bytes})
         self.board.event(event)
         self.on_event(event)
 
@@ -337,6 +339,7 @@ class Job:
 
     def _end(self, state: RunState, summary: dict | None = None, error: str | None = None, **facts: object) -> None:
         view = self.board.view()
+        peaks = measured_peaks(self._place.device) if self._place else {}
         self._journals.sync()
         with self._changing:
             self._update(
@@ -344,8 +347,8 @@ class Job:
                 completed_at=utc_text(utc_now()),
                 summary=summary or summary_of(view),
                 measured_peak_bytes=view.peak_bytes,
-                measured=measured_peaks(self._place.device) if self._place else {},
                 error=error,
+                **({"measured": peaks} if peaks else {}),
                 **({"owner": None} if state != RunState.INTERRUPTED else {}),
             )
             self.board.change(state=str(state))

@@ -29,7 +29,7 @@ class Role(IntEnum):
 ACTIONS = {
     "look": "see runs, curves and sample texts",
     "try": "queue the one capped run of a public demo",
-    "compute": "generate text and look at attention",
+    "compute": "generate text, look at attention and estimate memory",
     "start": "start, resume and queue runs",
     "command": "pause, stop, save and sample",
     "arrange": "rename runs and order the queue",

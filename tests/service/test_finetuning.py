@@ -87,6 +87,18 @@ def losses(lab, run_id):
     return [row["train_loss"] for row in lab.points(run_id).rows]
 
 
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_probe_runs_real_steps_of_a_model_that_is_here(lab, values, fast_mode):
+    found = lab.finetuning.probe(lab.finetuning.config({**values, "fast_mode": fast_mode}))
+    assert found["estimate"]["allocated_bytes"] == pytest.approx(found["measured"]["allocated_bytes"], rel=0.01)
+    assert len(lab.estimates.accuracy()["points"]) == 1 and lab.rows() == []
+
+
+def test_a_probe_downloads_nothing(lab, values):
+    with pytest.raises(ConfigError, match="weights of Qwen/Qwen2.5-0.5B are not on this machine"):
+        lab.finetuning.probe(lab.finetuning.config({**values, "model_name": "Qwen/Qwen2.5-0.5B"}))
+
+
 # peft 0.21 asks transformers for an attribute's old name: https://github.com/huggingface/peft
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
@@ -99,6 +111,9 @@ def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
     data = details["data"]
     assert (data["data_format"], data["template"], data["num_rows"]) == ("prompt_completion", "model", 40)
     assert 0 < details["parameters"]["trainable"] < details["parameters"]["total"] / 2
+    told, measured = details["estimate"], details["measured"]["allocated_bytes"]
+    assert told["num_trainable"] == details["parameters"]["trainable"]
+    assert details["estimated_bytes"] == told["allocated_bytes"] == pytest.approx(measured, rel=0.02)
     adapter = folder_of(lab, run_id) / "adapter"
     card = (adapter / "README.md").read_text(encoding="utf-8")
     assert "40 rows" in card and "| lora_r | 4 |" in card
