@@ -75,7 +75,8 @@ export class Charts {
 
   // runs: [{curve, name, colour}]
   show(runs) {
-    const others = runs.map((run) => run.runId).join() !== this.runs?.map((run) => run.runId).join();
+    const key = [this.unit, ...runs.map((run) => run.runId)].join(), others = key !== this.key; // prettier-ignore
+    this.key = key;
     this.runs = runs;
     return this.draw(others);
   }
@@ -217,7 +218,7 @@ export class Charts {
     if (style === "plain" || !this.view.smooth || few) return [line];
     // The raw curve stays in sight behind the smoothed one: smoothing must not hide a spike.
     return [
-      { ...line, opacity: 0.32, line: { ...line.line, width: 1 }, showlegend: false, hoverinfo: several ? "skip" : undefined, name: escaped(`${label}, each point`) },
+      { ...line, opacity: 0.32, line: { ...line.line, width: 1 }, showlegend: false, ...(several ? { hoverinfo: "skip", hovertemplate: undefined } : {}), name: escaped(`${label}, each point`) },
       { ...line, y: smoothed(y, this.view.smooth) },
     ];
   }

@@ -27,7 +27,7 @@ export function differences(found, runs, titles) {
   const head = (run) => el("span", { class: "lt-run-head-cell", title: words.plain(run.name || run.run_id) }, badge(run.letter, run.colour), " ", el("span", {}, words.plain(run.name || run.run_id)));
   const cell = (row, i) => el("td", { class: `${row.kind === "result" ? "lt-number" : ""} ${row.best?.[i] ? "lt-best" : ""}` }, row.cells[i], row.best?.[i] ? el("span", { class: "lt-best-word" }, " best") : null);
   const made = runs.length <= SIDE_BY_SIDE
-    ? el("table", { class: "lt-table lt-differ lt-beside" },
+    ? el("table", { class: `lt-table lt-differ lt-beside${runs.length > 4 ? " lt-tight" : ""}` },
         el("thead", {}, el("tr", {}, el("th", {}, el("span", { class: "lt-unseen" }, "What")), runs.map((run) => el("th", { scope: "col" }, head(run))))),
         el("tbody", {}, rows.map((row) => el("tr", { class: `lt-${row.kind}` }, el("th", { scope: "row", title: row.name }, row.title), runs.map((_, i) => cell(row, i))))))
     : el("table", { class: "lt-table lt-differ" },

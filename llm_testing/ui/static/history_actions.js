@@ -6,6 +6,7 @@ import { mark } from "./history_marks.js";
 import { closeView, reloadRuns, state } from "./history_state.js";
 import { menu } from "./history_table.js";
 import { chatWith } from "./chat.js";
+import { askExport } from "./export.js";
 import { fork } from "./forking.js";
 import { playWith } from "./playground.js";
 import { askResume } from "./resume.js";
@@ -106,7 +107,13 @@ export class RunActions {
       [`pretraining/runs/${run}/metrics.csv`, "Curves as CSV"],
       [`pretraining/runs/${run}/samples.csv`, "Samples as CSV"],
     ].filter(Boolean).map(([address, label]) => el("a", { class: "lt-menu-link", href: at(address), download: "" }, label))); // prettier-ignore
-    return menu("Export", list, () => {}, "lt-export");
+    const model = (this.record.checkpoints ?? []).filter((c) => !c.damaged).at(-1);
+    if (this.run.kind === "finetune" && model) {
+      const row = { id: model.id, step: model.step, run_id: run, run_name: this.run.name };
+      list.append(el("button", { type: "button", class: "lt-menu-link", onclick: () => { fold.open = false; askExport(row, this.place); } }, "As adapter, whole model, GGUF or to the Hub …")); // prettier-ignore
+    }
+    const fold = menu("Export", list, () => {}, "lt-export");
+    return fold;
   }
 
   remove() {
