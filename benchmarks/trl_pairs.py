@@ -23,8 +23,9 @@ from typing import Any
 
 import psutil
 import torch
-from record import arguments, finish
+from record import RESULTS, arguments, finish
 
+from llm_testing.cli.tables import rewrite
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.data.example_set import dataset_rows, read_examples, split_examples
 from llm_testing.jobs.control import Control
@@ -238,18 +239,46 @@ def run(name: str, args) -> dict[str, Any]:
     return figures
 
 
+NAMES = {
+    "trl": "TRL at its defaults (padding)",
+    "trl_packed": "TRL with packing",
+    "compatible": "ours, `--no-fast-mode`",
+    "fast": "ours, `--fast-mode`",
+    "fast_unchecked": "ours, `--fast-mode --no-use-gradient-checkpointing`",
+}
+
+
+def table() -> str:
+    """The results that are kept, as the README shows them."""
+    lines = ["| | adapter | tokens a second | of TRL's | tokens a CPU second | of TRL's | memory, MiB | of TRL's |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for adapter in ("lora", "qlora"):
+        kept = json.loads((RESULTS / f"trl_pairs_{adapter}.json").read_text(encoding="utf-8"))["figures"]
+        for name, words in NAMES.items():
+            now, over = kept["medians"][name], kept["over_trl_at_its_defaults"][name]
+            cells = [f"{now[k]:,.0f} | {over[k]:.2f}" for k in ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")]
+            lines.append(f"| {words} | {adapter} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--into", type=Path, help="put the kept results into this file, between its markers")
     parser.add_argument("--adapter", choices=("lora", "qlora"), default="lora")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", choices=("parity", "speed"))
     parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "llm-testing")
     parser.add_argument("--child", choices=VARIANTS)
     args = parser.parse_args()
+    if args.into:
+        rewrite(args.into, {"tuning-speed": table()})
+        return
     if args.child:
         child(args.child, args)
         return
+    if not args.data:
+        parser.error("which rows? Give a file of instruction, input and output.")
     figures: dict[str, Any] = {}
     if args.only != "speed":
         found = {name: run(name, args)["losses"] for name in VARIANTS if name.startswith("parity")}

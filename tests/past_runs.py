@@ -5,8 +5,9 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from llm_testing.config.facts import DataFacts
 from llm_testing.config.pretrain import PretrainConfig
-from llm_testing.service.records import SUMMED_UP
+from llm_testing.service.records import SUMMED_UP, data_record
 from llm_testing.store.runs import RunStore
 
 FIRST_DAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -15,6 +16,7 @@ BASE = {
     "context_length": 64, "batch_size": 8, "learning_rate": 1e-3, "max_steps": 400, "precision": "fp32",
     "sample_prompts": ("The", "Return the"),
 }  # fmt: skip
+FACTS = DataFacts("tiny", None, "char", 72, 90_000, 10_000, 90_000, 10_000, 40, 4, "f" * 64, None, None)
 WORDS = "the model returns a list of items in the order given and raises an error if the value is not found".split()
 
 
@@ -32,9 +34,7 @@ def add_run(store: RunStore, name: str, steps: int = 400, points: int = 200, spi
     folder = store.create(
         {
             "kind": "pretrain", "name": name, "state": "completed", "config": config.model_dump(mode="json"),
-            "data": {"corpus": config.corpus, "tokenizer": config.tokenizer, "vocab_size": 72, "train_tokens": 90_000,
-                     "val_tokens": 10_000, "train_bytes": 90_000, "val_bytes": 10_000, "train_documents": 40,
-                     "val_documents": 4, "fingerprint": "f" * 64, "warnings": []},
+            "data": data_record(FACTS),
             "environment": {"python": "3.11.7", "device": "cpu", "threads": 2, "packages": {"torch": "2.13.0"}},
             "parameters": {"total": 107_000, "trainable": 107_000}, "estimated_bytes": 320 * 2**20,
             "measured_peak_bytes": int((300 + rng.uniform(0, 40)) * 2**20), **fields,

@@ -66,6 +66,17 @@ def delete_adapters(asked: Asked) -> dict[str, Any]:
     return {"deleted_count": len(gone.ids), "deleted_files": list(gone.ids), "deleted_bytes": gone.bytes}
 
 
+def show_adapter(asked: Asked) -> AdapterRow:
+    """One of them, by any form of its name."""
+    return _row(asked.lab.finetuning.adapters.row(_by_name(asked, asked.path["checkpoint_id"])))
+
+
+def delete_adapter(asked: Asked) -> dict[str, Any]:
+    """Delete one of them, unless its run is active or another run was forked from it."""
+    gone = asked.lab.finetuning.adapters.delete_one(_by_name(asked, asked.path["checkpoint_id"]))
+    return {"deleted_count": len(gone.ids), "deleted_files": list(gone.ids), "deleted_bytes": gone.bytes}
+
+
 def generate(asked: Asked) -> Answered:
     """Have an adapter answer a question; without one the base model of the newest run answers."""
     body, chats = asked.body, asked.lab.finetuning.chats
@@ -91,10 +102,14 @@ def chat(asked: Asked) -> StreamingResponse:
 
 
 def _opened(asked: Asked) -> Opened:
-    name = asked.body.adapter_path
+    return asked.lab.finetuning.chats.open(_by_name(asked, asked.body.adapter_path))
+
+
+def _by_name(asked: Asked, name: str | None) -> str | None:
+    """The name, after refusing a path to those who may not name one."""
     if name and is_adapter_path(name):
         check(asked.request, "paths")
-    return asked.lab.finetuning.chats.open(name)
+    return name
 
 
 def _sampling(body: Any) -> Sampling:
@@ -121,6 +136,7 @@ def _lines(opened: Opened, pieces: Iterator[Piece], sides: list[str]) -> Iterato
     yield {"done": True}
 
 
+_ONE = f"{AT}/checkpoints/{{checkpoint_id:path}}"
 ADAPTERS = (
     Call(
         "GET",
@@ -141,6 +157,8 @@ ADAPTERS = (
         query=DeleteAdaptersQuery,
         kind=KIND,
     ),
+    Call("GET", _ONE, "look", show_adapter, named="finetune_checkpoint", answer=AdapterRow, kind=KIND),
+    Call("DELETE", _ONE, "delete", delete_adapter, named="finetune_delete_checkpoint", kind=KIND),
     Call(
         "POST",
         f"{AT}/generate",

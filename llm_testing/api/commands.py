@@ -12,7 +12,7 @@ from llm_testing.api.calls import Asked, Call
 from llm_testing.api.earlier import STATUS_OF, generations, point, shown_run, status
 from llm_testing.api.stream import follow
 from llm_testing.config.option import Options, options_of
-from llm_testing.errors import WrongState
+from llm_testing.errors import ConfigError, Problem, WrongState
 from llm_testing.service.roles import check
 
 _SAVED_WITHIN_S = 5.0
@@ -105,6 +105,18 @@ def log(asked: Asked) -> dict[str, Any]:
     run_id = shown_run(asked.lab, asked.query.run_id, asked.kind)
     news = asked.lab.events(run_id, asked.query.after)
     return {"run_id": run_id, "events": news.rows, "next": news.next, "rewound_to": news.rewound_to}
+
+
+def resume_foreseen(asked: Asked) -> dict[str, Any]:
+    """What a body of resume would do to the run that it names, in sentences, or why it would be refused."""
+    changes = asked.given()
+    run_id = changes.pop("run_id", None)
+    if run_id is None:
+        raise ConfigError([Problem("run_id", "Name the run that should go on.")])
+    try:
+        return {"run_id": run_id, "sentences": asked.lab.preview_resume(run_id, changes), "refused": None}
+    except (ConfigError, WrongState) as error:
+        return {"run_id": run_id, "sentences": (), "refused": str(error)}
 
 
 def names_on_resume(request: type[Options]) -> list[str]:

@@ -1,12 +1,15 @@
 """Starting, previewing and resuming fine-tuning runs, and looking at models and rows, as REST calls."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_testing.api.calls import Asked, Call
-from llm_testing.api.commands import commands_at, meant, names_on_resume, started
+from llm_testing.api.commands import commands_at, meant, names_on_resume, resume_foreseen, started
 from llm_testing.api.earlier import TuningStatus
-from llm_testing.api.tuning_bodies import ExamplesRequest, TuneResumeRequest, TuneStartRequest
+from llm_testing.api.tuning_bodies import ExamplesRequest, PresetsQuery, TuneResumeRequest, TuneStartRequest
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.option import options_of
+from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.service.copies import copies
 from llm_testing.service.names import check_names
 from llm_testing.store.ids import checkpoint_id
@@ -79,6 +82,31 @@ def resume(asked: Asked) -> dict[str, Any]:
     return started(asked, asked.lab.resume(run_id, changes or None))
 
 
+def preview_resume(asked: Asked) -> dict[str, Any]:
+    """What resuming a run with these changes would do, in sentences, or why it would be refused; starts nothing."""
+    return resume_foreseen(asked)
+
+
+def options(asked: Asked) -> dict[str, Any]:
+    """Every option of a fine-tuning run: its meaning, default, range and unit."""
+    return {"options": [{**asdict(o), "accepts": o.accepts()} for o in options_of(FinetuneConfig).values()]}
+
+
+def presets(asked: Asked) -> dict[str, Any]:
+    """What each preset sets on this machine for a model; absent means the preset's own or the default."""
+    given = {"model_name": asked.query.model_name} if asked.query.model_name else {}
+    return {
+        "presets": {
+            name: {
+                "title": preset.title,
+                "about": preset.about,
+                "values": asked.lab.finetuning.preset_values(name, given),
+            }
+            for name, preset in FINETUNE_PRESETS.items()
+        }
+    }
+
+
 def _draft(asked: Asked) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options that a body gives, and how to start; whoever asks may name what it names."""
     values = asked.given()
@@ -123,5 +151,16 @@ TUNING = (
         names=lambda: names_on_resume(TuneResumeRequest),
         kind=KIND,
     ),
+    Call(
+        "POST",
+        f"{AT}/resume/preview",
+        "look",
+        preview_resume,
+        body=TuneResumeRequest,
+        names=lambda: names_on_resume(TuneResumeRequest),
+        kind=KIND,
+    ),
+    Call("GET", f"{AT}/options", "look", options, named="finetune_options", kind=KIND),
+    Call("GET", f"{AT}/presets", "look", presets, named="finetune_presets", query=PresetsQuery, kind=KIND),
     *commands_at(AT, KIND, "finetune_"),
 )

@@ -11,9 +11,9 @@ from starlette.responses import StreamingResponse
 
 from llm_testing.api.bodies import AttentionRequest, GenerateRequest, ResumeRequest
 from llm_testing.api.calls import Asked, Call
-from llm_testing.api.commands import names_on_resume
+from llm_testing.api.commands import names_on_resume, resume_foreseen
 from llm_testing.config.option import Options
-from llm_testing.errors import ConfigError, Problem, UserError, WrongState
+from llm_testing.errors import UserError
 from llm_testing.model.generate import Sampling
 from llm_testing.service.attention import HeadsMap
 from llm_testing.service.playground import Opened, Playground
@@ -51,14 +51,7 @@ def heads(asked: Asked) -> HeadsMap:
 
 def preview_resume(asked: Asked) -> dict[str, Any]:
     """What resuming a run with these changes would do, in sentences, or why it would be refused; starts nothing."""
-    changes = asked.given()
-    run_id = changes.pop("run_id", None)
-    if run_id is None:
-        raise ConfigError([Problem("run_id", "Name the run that should go on.")])
-    try:
-        return {"run_id": run_id, "sentences": asked.lab.preview_resume(run_id, changes), "refused": None}
-    except (ConfigError, WrongState) as error:
-        return {"run_id": run_id, "sentences": (), "refused": str(error)}
+    return resume_foreseen(asked)
 
 
 def _lines(playground: Playground, opened: Opened, prompt: str, sampling: Sampling) -> Iterator[dict[str, Any]]:

@@ -51,6 +51,13 @@ class ExamplesRequest(TuneStartRequest):
     """How many rows to show token by token."""
 
 
+class PresetsQuery(Options):
+    """For which model."""
+
+    model_name: Annotated[str | None, Field(max_length=4096), Show("Base model", "Model")] = None
+    """A model of the list, whose recommended length and rank the presets follow."""
+
+
 class AdaptersQuery(Options):
     """Which adapters to list."""
 

@@ -24,13 +24,14 @@ from llm_testing.errors import (
     DataError,
     DownloadError,
     NotEnoughDisk,
+    NotEnoughMemory,
     NotFound,
     UserError,
 )
 from llm_testing.store.places import RUNS
 
 PROGRAM = "python -m llm_testing"
-WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, BadRunId, NotFound)
+WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, NotEnoughMemory, BadRunId, NotFound)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -126,7 +126,7 @@ class FinetuneConfig(Options):
     base_dtype: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Show("Weights held in", "Model")] = "auto"
     """Number format of the base model's weights; auto: frozen ones in the run's precision, trained ones in fp32."""
     fast_mode: Annotated[bool, Show("Fast mode", "Training", level="basic")] = False
-    """Packing, fused attention, and a loss that never holds all logits; off, padding and the model's own plain way."""
+    """Packing, fused attention and layers, logits of learned tokens only; off, padding and the model's own way."""
     use_gradient_checkpointing: Annotated[bool, Show("Checkpointing of activations", "Training")] = True
     """Recompute each block's activations in the backward pass instead of keeping them: less memory, more time."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1), Show("Seed", "Training")] = 1337

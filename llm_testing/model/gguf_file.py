@@ -47,13 +47,16 @@ def why_not(folder: Path) -> str | None:
     return None
 
 
-def llama_cpp_command(folder: Path, file: Path) -> str:
-    """What converts a folder with llama.cpp."""
-    return f"python llama.cpp/convert_hf_to_gguf.py {folder} --outfile {file} --outtype auto"
+def by_llama_cpp() -> str:
+    """How llama.cpp itself does it."""
+    return (
+        "llama.cpp converts it: python -m llm_testing export RUN_ID --form merged --to merged && "
+        "python llama.cpp/convert_hf_to_gguf.py merged --outfile model.gguf --outtype auto"
+    )
 
 
-def refuse_gguf(folder: Path, whole: Path, file: Path) -> None:
-    """Refuse a model that cannot be written as GGUF here, with the command of llama.cpp for a folder and a file.
+def refuse_gguf(folder: Path) -> None:
+    """Refuse a model that cannot be written as GGUF here, with what llama.cpp does about it.
 
     Args:
         folder: has the model's config.json and tokenizer.
@@ -62,7 +65,7 @@ def refuse_gguf(folder: Path, whole: Path, file: Path) -> None:
         NoGguf: saying why.
     """
     if (reason := why_not(folder)) is not None:
-        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {llama_cpp_command(whole, file)}")
+        raise NoGguf(f"This model cannot be written as GGUF here: {reason}. {by_llama_cpp()}")
 
 
 def write_gguf(folder: Path, file: Path, name: str) -> None:
@@ -75,7 +78,7 @@ def write_gguf(folder: Path, file: Path, name: str) -> None:
     Raises:
         NoGguf: for a kind of model or tokenizer that is not written here.
     """
-    refuse_gguf(folder, folder, file)
+    refuse_gguf(folder)
     import gguf  # noqa: PLC0415  (an optional package)
 
     config = json.loads((folder / "config.json").read_bytes())
@@ -90,7 +93,7 @@ def write_gguf(folder: Path, file: Path, name: str) -> None:
         for tensor_name, tensor in _tensors(folder, config, kind):
             called = names.get_name(tensor_name, try_suffixes=(".weight", ".bias"))
             if called is None:
-                raise NoGguf(f"GGUF has no name for {tensor_name}. {llama_cpp_command(folder, file)}")
+                raise NoGguf(f"GGUF has no name for {tensor_name}. {by_llama_cpp()}")
             _add_tensor(gguf, writer, called, tensor)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

@@ -4,8 +4,16 @@ import re
 from pathlib import Path
 
 from llm_testing.errors import BadRunId, NotFound
-from llm_testing.service.checkpoints import CheckpointRow, Deleted, checkpoint_rows, delete_many, find_weights
-from llm_testing.store.ids import check_run_id, step_of_folder
+from llm_testing.service.checkpoints import (
+    CheckpointRow,
+    Deleted,
+    checkpoint_rows,
+    delete_many,
+    delete_one,
+    find_checkpoint,
+    find_weights,
+)
+from llm_testing.store.ids import check_run_id, checkpoint_id, step_of_folder
 from llm_testing.store.runs import RunStore
 
 KIND = "finetune"
@@ -28,6 +36,14 @@ class Adapters:
     def delete(self, keep_latest: bool) -> Deleted:
         """Delete them, but those of active runs and parents of forks; with keep_latest also each run's newest stays."""
         return delete_many(self._store, None, keep_latest, KIND)
+
+    def row(self, text: str | None) -> CheckpointRow:
+        """One of them by any form of its name; errors as `find`."""
+        return find_checkpoint(self._store, checkpoint_id(*self.find(text)))
+
+    def delete_one(self, text: str) -> Deleted:
+        """Delete one, unless its run is active or another run was forked from it; errors as `find`."""
+        return delete_one(self._store, checkpoint_id(*self.find(text)))
 
     def find(self, text: str | None) -> tuple[str, int]:
         """Run id and step that a name means; None is the newest of all.

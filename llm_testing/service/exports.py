@@ -85,8 +85,7 @@ class Exports:
         _refuse_form(record, form)
         if form == "gguf" and record["kind"] == KIND:
             base = base_of_record(record, self._cache_dir, self._export_run)
-            # Of the whole model, which is downloaded first.
-            refuse_gguf(base.folder, Path("MERGED"), Path("model.gguf"))
+            refuse_gguf(base.folder)
 
     def write(self, what: str | None, form: str, to: Path) -> Path:
         """Write a checkpoint as a folder; it appears under its name only when it is whole.

@@ -8,16 +8,16 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
-from llm_testing.data.example_set import dataset_rows, read_examples
 from llm_testing.data.example_view import ExampleView, view_of
 from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import bring_base, bring_rows, is_run
+from llm_testing.service.bases import is_run
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
+from llm_testing.service.first_look import look, refuse_what_is_seen
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.pushes import Pushes
 from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
@@ -116,15 +116,8 @@ class FineTuning:
         Raises:
             ConfigError, DataError, DownloadError: there is nothing to show.
         """
-        from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415  (imports transformers)
-
         config = self.config(values, preset)
-        base = bring_base(
-            config.model_name, None, self._cache_dir, self._launcher.export_run, report, check, weights=False
-        )
-        tokenizer = ChatTokenizer(base.folder)
-        rows = dataset_rows(config, bring_rows(config, self._cache_dir, report, check))
-        found = read_examples(config, rows, tokenizer, tokenizer.template, tokenizer.named_tokens, report, check)
+        found, tokenizer = look(config, self._cache_dir, self._launcher.export_run, report, check)
         return view_of(found, tokenizer.shown, num_shown)
 
     def start(
@@ -136,8 +129,14 @@ class FineTuning:
         request_id: str | None = None,
         force: bool = False,
     ) -> Started:
-        """Start a fine-tuning run in the background; arguments and errors as `Lab.start`."""
-        return self._launcher.start(self.config(values, preset), queue, request_id, force)
+        """Start a fine-tuning run in the background; arguments and errors as `Lab.start`.
+
+        Raises:
+            DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+        """
+        if request_id and (known := self._launcher.with_request(request_id)):
+            return known
+        return self._launcher.start(self._checked(values, preset), queue, request_id, force)
 
     def run_here(
         self,
@@ -151,4 +150,10 @@ class FineTuning:
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> str:
         """Run in the calling thread until the run has ended; as `Lab.run_here`. Gives its id."""
-        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event), force)
+        return self._launcher.run_here(self._checked(values, preset), queue, Watcher(control, report, on_event), force)
+
+    def _checked(self, values: dict[str, Any], preset: str | None) -> FinetuneConfig:
+        config = self.config(values, preset)
+        self._launcher.check(config)
+        refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)
+        return config

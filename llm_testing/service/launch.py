@@ -77,9 +77,9 @@ class Launcher:
     def start(self, config: Options, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
         with self.guard:
-            if request_id and (known := self._with_request(request_id)):
+            if request_id and (known := self.with_request(request_id)):
                 return known
-            device, fork = self._check(config), self._fork(config)
+            device, fork = self.check(config), self._fork(config)
             self._refuse_closing()
             if self.active():
                 if not queue:
@@ -95,7 +95,7 @@ class Launcher:
 
     def run_here(self, config: Options, wait: bool, watcher: Watcher, force: bool = False) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
-        device, fork = self._check(config), self._fork(config)
+        device, fork = self.check(config), self._fork(config)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
         job = self._create_or_release(lock, config, _record(config, None, fork), watcher)
@@ -110,13 +110,13 @@ class Launcher:
             if self.active():
                 raise self._busy()
             job = self.resumed_job(run_id, changes)
-            self._launch(job, self._take_lock(self._check(job.config)))
+            self._launch(job, self._take_lock(self.check(job.config)))
             return Started(run_id)
 
     def resume_here(self, run_id: str, changes: dict[str, Any], watcher: Watcher) -> str:
         """Go on with a run in this thread."""
         job = self.resumed_job(run_id, changes, watcher)
-        lock = TrainerLock(self.store.root, self._check(job.config))
+        lock = TrainerLock(self.store.root, self.check(job.config))
         lock.acquire({"run_id": run_id, "state": "starting"})
         self._run_here(job, lock)
         return run_id
@@ -194,7 +194,7 @@ class Launcher:
 
     def _start_queued(self, folder: RunFolder) -> None:
         job = self._new_job(folder, config_of(folder.record()))
-        self._launch(job, self._take_lock(self._check(job.config)))
+        self._launch(job, self._take_lock(self.check(job.config)))
 
     def _new_job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         job = self._job(folder, config, watcher)
@@ -304,10 +304,12 @@ class Launcher:
             raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
         return what, newest.step
 
-    def _check(self, config: Options) -> str:
+    def check(self, config: Options) -> str:
+        """The device of a run that may start, as text; refuses one that may not."""
         return kind_of(config).check(config, self._cache_dir, self._threads)
 
-    def _with_request(self, request_id: str) -> Started | None:
+    def with_request(self, request_id: str) -> Started | None:
+        """The run that a request of this name started."""
         for row in self.store.rows():
             if row.record and row.record.get("request_id") == request_id:
                 waiting = self.queue.ids()

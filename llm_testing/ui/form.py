@@ -14,6 +14,8 @@ from llm_testing.ui.fields import ONLY_WITH, control, depending, is_on, values_o
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import COMMAND, QUIET, WAKE, drawn_by_script, id_of
 
+FORKED = "The form holds a new run that starts from this checkpoint. Change what you like, then press Start."
+TAKEN_OVER = "The form holds the settings of this run. Change what you like, then press Start."
 DRAFT_SECRET = "llm-testing"
 """Fixed, so that a draft outlives a restart; it only keeps the text unreadable at a glance."""
 
@@ -149,16 +151,16 @@ def _wire(page: gr.Blocks, parts: FormParts) -> None:
 
 
 def _wire_fork(parts: FormParts, fork: gr.Button) -> None:
-    checkpoint = gr.Textbox(visible=False)
+    checkpoint, changes = gr.Textbox(visible=False), gr.JSON(visible=False)
 
     @tells_user
-    def on_fork(checkpoint_id: str) -> list[Any]:
-        contents = parts.form.contents(parts.form.forked(checkpoint_id))
-        note("The form holds a new run that starts from this checkpoint. Change what you like, then press Start.")
-        return parts.shows(Draft(None, contents))
+    def on_fork(checkpoint_id: str, changed: dict[str, Any] | None) -> list[Any]:
+        values = {**(parts.form.forked(checkpoint_id) if checkpoint_id else {}), **(changed or {})}
+        note(FORKED if checkpoint_id else TAKEN_OVER)
+        return parts.shows(Draft(None, parts.form.contents(values)))
 
     shown_fork = "() => import('/live/static/main.js').then((m) => m.shownFork())"
-    fork.click(on_fork, checkpoint, parts.whole, js=shown_fork, **COMMAND)
+    fork.click(on_fork, [checkpoint, changes], parts.whole, js=shown_fork, **COMMAND)
 
 
 def _starter(form: Form, queue: bool) -> Any:

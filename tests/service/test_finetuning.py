@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from llm_testing.errors import ConfigError, WrongState
+from llm_testing.errors import ConfigError, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from llm_testing.train.events import Logged, Remembered
@@ -253,11 +253,6 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     [
         ({"target_modules": ("nonsense",)}, "nonsense"),
         ({"max_seq_length": 512}, "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."),
-        ({"model_name": "./nowhere"}, "There is no folder ./nowhere with a model in it"),
-        ({"model_name": "no such model"}, "There is no model 'no such model'. Take one of the list"),
-        ({"model_name": "nothing.gguf"}, "There is no file nothing.gguf"),
-        ({"dataset": "no dataset"}, "There is no dataset 'no dataset'. Take persona"),
-        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
     ],
 )
 def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message):
@@ -265,6 +260,23 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
     assert lab.last().error.traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"model_name": "./nowhere"}, "model_name: There is no folder ./nowhere with a model in it"),
+        ({"model_name": "no such model"}, "model_name: There is no model 'no such model'. Take one of the list"),
+        ({"model_name": "nothing.gguf"}, "model_name: There is no file nothing.gguf"),
+        ({"dataset": "no dataset"}, "dataset: There is no dataset 'no dataset'. Take persona"),
+        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
+        ({"max_seq_length": 8}, "Nothing of .*rows.jsonl would be trained"),
+    ],
+)
+def test_what_is_at_hand_is_looked_at_before_there_is_a_run(lab, values, more, message):
+    with pytest.raises(UserError, match=message):
+        tune(lab, values, **more)
+    assert lab.rows() == []
 
 
 def test_a_tuned_run_stands_among_the_others(lab, values):

@@ -12,6 +12,7 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.errors import ConfigError
 from llm_testing.model.open_model import OpenModel
+from llm_testing.service.lab import Lab
 from llm_testing.train.session import check_device
 from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.test_finetuning import TUNING, WORDS, tune
@@ -23,7 +24,6 @@ from tests.service.test_options_have_effect import (
     parameters,
     sampled,
     steps,
-    threads,
     validated,
 )
 
@@ -36,10 +36,6 @@ def trainable(lab, run_id):
 
 def data(lab, run_id):
     return {k: v for k, v in lab.details(run_id)["data"].items() if k.startswith("num_") or k.endswith("_sequences")}
-
-
-def optimizer(lab, run_id):
-    return lab.details(run_id)["config"]["optim"], losses(lab, run_id)
 
 
 def outcome(lab, run_id):
@@ -70,7 +66,7 @@ EFFECTS = {
     "chat_template": ("plain", losses, {}),
     "system_prompt": ("one two", losses, {}),
     "answers_only": (False, losses, {}),
-    "max_seq_length": (28, losses, {}),
+    "max_seq_length": (20, losses, {}),
     "packing": (True, steps, WHOLE),
     "num_epochs": (2, steps, WHOLE),
     "max_steps": (7, steps, {}),
@@ -101,11 +97,11 @@ EFFECTS = {
     "save_checkpoints": (True, checkpoints, {"max_steps": 8, "eval_steps": 8}),
     "save_every": (2, checkpoints, {"eval_steps": 6}),
     "keep_checkpoints": (1, checkpoints, {"eval_steps": 6, "save_every": 2}),
-    "threads": (2, threads, {}),
 }
 # A Hub dataset's in tests/hub/test_datasets.py and tests/service/test_fetching.py, forks in test_finetuning.py.
 ELSEWHERE = {
-    "dataset_config", "dataset_split", "resume_from", "fast_mode", "use_gradient_checkpointing", "device", "tf32",
+    "dataset_config", "dataset_split", "resume_from", "fast_mode", "use_gradient_checkpointing", "threads", "device",
+    "tf32",
 }  # fmt: skip
 
 
@@ -138,19 +134,36 @@ def test_every_option_has_a_row():
     assert set(EFFECTS) | ELSEWHERE == set(options_of(FinetuneConfig))
 
 
+@pytest.fixture(scope="module")
+def tuned(places, tmp_path_factory):
+    """Makes a run of given values, or gives the one that was made of the same."""
+    root = tmp_path_factory.mktemp("lab")
+    lab, made = Lab(root / "runs", root / "cache"), {}
+
+    def make(values):
+        values = {**TUNING, "model_name": "BASE", "dataset": "ROWS", **values}
+        if repr(values) not in made:
+            run_id = tune(lab, {k: places.get(v, v) if isinstance(v, str) else v for k, v in values.items()})
+            assert lab.details(run_id)["state"] == "completed", lab.details(run_id)["error"]
+            made[repr(values)] = run_id
+        return lab, made[repr(values)]
+
+    return make
+
+
 @pytest.mark.parametrize("option", EFFECTS)
-def test_the_option_changes_something(lab, places, option):
+def test_the_option_changes_something(tuned, option):
     changed, look, base = EFFECTS[option]
-    if option == "threads" and lab.machine().cores < 2:
+    before, after = (look(*tuned(base | more)) for more in ({}, {option: changed}))
+    assert before != after
+
+
+def test_threads_are_what_the_run_computes_on(lab, places):
+    if lab.machine().cores < 2:
         pytest.skip("needs two cores")
-    seen = []
-    for more in ({}, {option: changed}):
-        values = {**TUNING, "model_name": "BASE", "dataset": "ROWS", **base, **more}
-        run_id = tune(lab, {k: places.get(v, v) if isinstance(v, str) else v for k, v in values.items()})
-        assert lab.details(run_id)["state"] == "completed", lab.details(run_id)["error"]
-        seen.append(look(lab, run_id))
-    torch.set_num_threads(1)
-    assert seen[0] != seen[1]
+    for number in (2, 1):
+        tune(lab, {**TUNING, "model_name": places["BASE"], "dataset": places["ROWS"], "max_steps": 1}, threads=number)
+        assert torch.get_num_threads() == number
 
 
 def test_fast_mode_is_packing_and_fused_attention_and_no_logits_of_what_is_not_learned(lab, places):

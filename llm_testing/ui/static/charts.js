@@ -130,7 +130,7 @@ export class Charts {
     const several = this.runs.length > 1;
     const ink = getComputedStyle(document.body).getPropertyValue("--lt-ink").trim() || "#222";
     const used = new Map();
-    return this.runs.flatMap((run) => {
+    return this.runs.flatMap((run, place) => {
       const columns = run.curve.shown;
       if (!columns) return [];
       const same = used.get(run.colour) ?? 0; // two runs of one colour differ in their dashes
@@ -140,7 +140,7 @@ export class Charts {
       const drawn = described.panels.flatMap((panel, i) => panel.traces.flatMap((trace) =>
         this.trace(trace, columns, x, { run, several, ink, dash, axes: axesOf(i), first: i === 0, divide: panel.divide ?? 1 })));
       const band = run.curve.band ? this.band(run, columns, x) : [];
-      return run.letter ? [...band, ...drawn, this.letter(run, columns, x)] : drawn;
+      return run.letter ? [...band, ...drawn, this.letter(run, columns, x, place)] : drawn;
     });
   }
 
@@ -152,12 +152,12 @@ export class Charts {
     return [{ ...base, x, y: low }, { ...base, x, y: high, fill: "tonexty", fillcolor: `${run.colour}33` }];
   }
 
-  // The run's letter where its loss ends, so that a curve is found without its colour.
-  letter(run, columns, x) {
+  // The run's letter on its loss, so that a curve is found without its colour; each a little before the last one's.
+  letter(run, columns, x, place) {
     const y = this.unit === "bits" ? inBits(columns, "val_loss") : columns.val_loss;
-    const last = y.findLastIndex((value) => value != null), lossEnd = columns.train_loss.findLastIndex((value) => value != null); // prettier-ignore
-    const at = last < 0 ? lossEnd : last, height = last < 0 ? (this.unit === "bits" ? null : columns.train_loss[at]) : y[at]; // prettier-ignore
-    return { ...axesOf(0), type: "scatter", mode: "text", x: [x[at]], y: [height], text: [run.letter], textposition: "middle right", textfont: { color: run.colour, size: 13, weight: 700 },
+    const known = y.flatMap((value, i) => (value == null || x[i] == null ? [] : [i]));
+    const at = known[Math.max(0, known.length - 1 - (place % 8))];
+    return { ...axesOf(0), type: "scatter", mode: "text", x: [x[at]], y: [y[at]], text: [run.letter], textposition: "top center", textfont: { color: run.colour, size: 13, weight: 700 },
       hoverinfo: "skip", showlegend: false, legendgroup: run.runId, cliponaxis: false };
   }
 
@@ -167,11 +167,11 @@ export class Charts {
     return this.draw(true);
   }
 
-  shapes(axis) {
+  shapes(described, axis) {
     const columns = this.runs[0].curve.columns;
     if (!this.regions?.length || !columns || this.runs.length > 1) return [];
-    const x = across(this.runs[0], columns, axis), place = (step) => x[Math.max(0, columns.step.findLastIndex((s) => s <= step))]; // prettier-ignore
-    return this.regions.map(({ from, to, colour }) => ({ type: "rect", layer: "below", xref: "x", yref: "paper", x0: place(from), x1: place(to), y0: 0, y1: 1, fillcolor: colour, opacity: 0.16, line: { width: 1, color: colour, dash: "dot" } }));
+    const x = across(this.runs[0], columns, axis), at = (step) => x[Math.max(0, columns.step.findLastIndex((s) => s <= step))]; // prettier-ignore
+    return this.regions.flatMap(({ from, to, colour }) => described.panels.map((_, i) => ({ type: "rect", layer: "below", xref: axesOf(i).xaxis, yref: `${axesOf(i).yaxis} domain`, x0: at(from), x1: at(to), y0: 0, y1: 1, fillcolor: colour, opacity: 0.16, line: { width: 1, color: colour, dash: "dot" } })));
   }
 
   // Brings a stretch of steps into sight, with some room on both sides.
@@ -234,7 +234,7 @@ export class Charts {
       height: narrow ? 780 : 470, margin: { t: narrow ? 44 : 26, r: 10, b: 34, l: 50 }, hovermode: "x unified", dragmode: "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--lt-ink"), family: "system-ui, sans-serif", size: 12 },
       hoverlabel: { bgcolor: css("--lt-panel"), bordercolor: css("--lt-line"), font: { color: css("--lt-ink") } },
-      shapes: this.shapes(axis),
+      shapes: this.shapes(described, axis),
       legend: { orientation: "h", x: 1, xanchor: "right", y: narrow ? 1.03 : 1, yanchor: "bottom", font: { size: 11 } },
       uirevision: `${this.view.x}|${this.runs[0].runId}`, annotations: [],
     };

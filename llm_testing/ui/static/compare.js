@@ -69,7 +69,7 @@ export class Comparison {
     const key = runs.map((run) => [run.run_id, run.state, run.val_loss, run.name]).join();
     if (!others && key === this.asked) return;
     this.asked = key;
-    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles()]);
+    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
     if (this.ids !== ids) return;
     this.said.replaceChildren();
     this.found = value;
@@ -78,7 +78,7 @@ export class Comparison {
     show(this.differ, [value, key], () => differences(value, named, titles));
     show(this.hints, [this.tokensDiffer], () => (this.tokensDiffer ? el("p", { class: "lt-hint" }, "Their tokens differ, so a loss a token of one says nothing about the other; bits a byte can be compared.") : []));
     show(this.unit, [this.tokensDiffer, this.chosenUnit], () =>
-      [["auto", `automatic: ${this.tokensDiffer ? "bits a byte" : "nats a token"}`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([value_, title]) => el("option", { value: value_, selected: value_ === this.chosenUnit }, title)),
+      [["auto", `${this.tokensDiffer ? "bits a byte" : "nats a token"} (auto)`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([value_, title]) => el("option", { value: value_, selected: value_ === this.chosenUnit }, title)),
     );
     this.scatter.show(named, value, titles, this.tokensDiffer);
     this.draw();

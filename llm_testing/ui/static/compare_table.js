@@ -3,7 +3,7 @@
 import { badge, el } from "./dom.js";
 import * as words from "./words.js";
 
-const SIDE_BY_SIDE = 4;
+const SIDE_BY_SIDE = 6;
 const bits = (value) => (value == null ? words.DASH : value.toFixed(3));
 // key, title, words, and whether the lowest or the highest is the best of them.
 export const RESULTS = [
@@ -18,7 +18,7 @@ export const RESULTS = [
 ];
 
 export function differences(found, runs, titles) {
-  const options = Object.entries(found.differing).map(([name, values]) => ({ title: titles[name] ?? name, name, cells: runs.map((run) => text(values[run.run_id])), kind: "option" }));
+  const options = Object.entries(found.differing).map(([name, values]) => ({ title: (titles[name] ?? name).split(",")[0], name, cells: runs.map((run) => words.value(values[run.run_id])), kind: "option" }));
   const results = RESULTS.map(([key, title, say, best]) => {
     const values = runs.map((run) => found.results[run.run_id]?.[key] ?? null);
     return { title, name: key, cells: values.map(say), best: values.map((value) => isBest(value, values, best)), kind: "result", known: values.some((value) => value != null) };
@@ -41,8 +41,3 @@ function isBest(value, values, best) {
   if (value == null || !best || known.length < 2 || new Set(known).size < 2) return false;
   return value === (best === "low" ? Math.min(...known) : Math.max(...known));
 }
-
-export const text = (value) => words.plain(value == null ? "automatic" : Array.isArray(value) ? value.join(" | ") : typeof value === "number" ? number(value) : typeof value === "object" ? JSON.stringify(value) : value === true ? "yes" : value === false ? "no" : String(value));
-
-// 0.0003 is easier to read as 3e-4.
-export const number = (value) => (value !== 0 && Math.abs(value) < 0.001 ? value.toExponential().replace(/\.0+e/, "e") : Math.abs(value) >= 10000 ? words.number(value) : String(value));

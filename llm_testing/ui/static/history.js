@@ -8,23 +8,21 @@ import { OpenedRun } from "./history_run.js";
 import { fromAddress, onChange, patchLive, reloadRuns, state } from "./history_state.js";
 import { RunTable } from "./history_table.js";
 import { mountQueue } from "./queue.js";
-import { mountSweep } from "./sweep.js";
 import { Trash } from "./trash.js";
 
-const REFRESH_MS = 4000;
+const REFRESH_MS = 4000, MORE_MS = 10; // prettier-ignore
 const inSight = (element) => document.visibilityState === "visible" && element.offsetParent !== null;
 
 export function mountRuns(element, feed) {
   const box = element.querySelector(".lt-runs");
   const filters = new Filters(() => draw());
   const table = new RunTable(filters), bulk = new BulkBar(filters), trash = new Trash(() => reloadRuns()); // prettier-ignore
-  const queue = el("section", { class: "lt-waiting", hidden: true }), sweep = el("div", {}), empty = el("div", {}); // prettier-ignore
+  const queue = el("section", { class: "lt-waiting", hidden: true }), empty = el("div", {}); // prettier-ignore
   mountQueue(queue, feed);
-  mountSweep(sweep, feed);
   const tools = el("div", { class: "lt-history-tools" }, filters.search, table.columnsMenu());
   const tags = el("datalist", { id: "lt-known-tags" });
   const list = el("div", {}, tools, filters.line, el("div", { class: "lt-doing" }, filters.count, filters.clear, el("span", { class: "lt-hint lt-how" }, "Open a run by its name; tick two or more to compare them.")), bulk.element, table.element);
-  box.replaceChildren(queue, list, empty, sweep, trash.fold, tags);
+  box.replaceChildren(queue, list, empty, trash.fold, tags);
   let count = null;
   function draw() {
     const none = state.read && !state.runs.length;
@@ -33,7 +31,8 @@ export function mountRuns(element, feed) {
     filters.offer();
     table.draw();
     bulk.draw();
-    show(tags, [...new Set(state.runs.flatMap((run) => run.tags ?? []))].sort(), () => [...new Set(state.runs.flatMap((run) => run.tags ?? []))].sort().map((tag) => el("option", { value: tag })));
+    const known = [...new Set(state.runs.flatMap((run) => run.tags ?? []))].sort();
+    show(tags, known, () => known.map((tag) => el("option", { value: tag })));
     if (count !== null && count !== state.runs.length) trash.read();
     count = state.runs.length;
   }
@@ -47,10 +46,14 @@ export function mountRuns(element, feed) {
     else patchLive(run);
     seen = now;
   });
-  setInterval(() => { if (inSight(element)) reloadRuns(); }, REFRESH_MS); // prettier-ignore
+  // A long list is looked at less often: what trains in this process comes with the feed in any case.
+  const again = async () => {
+    if (inSight(element)) await reloadRuns();
+    setTimeout(again, REFRESH_MS + state.runs.length * MORE_MS);
+  };
+  again();
   document.addEventListener("lt-tab", (event) => { if (event.detail === "history") reloadRuns(); }); // prettier-ignore
   draw();
-  reloadRuns();
 }
 
 function teach() {
@@ -69,11 +72,15 @@ export function mountOpened(element, feed) {
   const one = el("div", {}), several = el("div", {}); // prettier-ignore
   box.replaceChildren(one, several);
   const opened = new OpenedRun(one, feed), compared = comparison(several); // prettier-ignore
-  onChange(() => {
+  const view = () => {
     one.hidden = state.showing !== "run";
     several.hidden = state.showing !== "compare";
     if (!inSight(element)) return;
     if (state.showing === "run") opened.show();
     if (state.showing === "compare") compared.show();
-  });
+  };
+  onChange(view);
+  document.addEventListener("lt-tab", view); // what changed while another tab was in sight
+  document.addEventListener("visibilitychange", view);
+  view();
 }

@@ -5,13 +5,18 @@ import { el, show } from "./dom.js";
 import { mark } from "./history_marks.js";
 import { closeView, reloadRuns, state } from "./history_state.js";
 import { menu } from "./history_table.js";
+import { chatWith } from "./chat.js";
+import { fork } from "./forking.js";
 import { playWith } from "./playground.js";
 import { askResume } from "./resume.js";
-import { fork } from "./shelf.js";
 import { showTab } from "./tabs.js";
-import { showView } from "./views.js";
 import * as words from "./words.js";
 
+// Of each kind of run: what the ids of its tab begin with, its part of the REST API, and its playground.
+const KINDS = {
+  pretrain: { of: "", track: "pretraining", tab: "pretraining", play: playWith },
+  finetune: { of: "tune", track: "fine-tuning", tab: "finetuning", play: chatWith },
+};
 const at = (address) => new URL(`../../api/${address}`, import.meta.url).href;
 
 export class RunActions {
@@ -33,14 +38,24 @@ export class RunActions {
   buttons(can) {
     const newest = (this.record.checkpoints ?? []).filter((c) => !c.damaged).at(-1)?.id;
     return [
-      this.button("Resume", can.resume, () => askResume(this.run.run_id, this.place)),
+      this.button("Resume", can.resume, () => askResume(this.run.run_id, this.place, this.kind.of)),
       this.button("Extend", can.extend, () => this.extend()),
-      this.button("Fork with changes", can.fork, () => { showTab(this.run.kind === "finetune" ? "finetuning" : "pretraining"); fork(newest); }),
-      this.button("Generate", can.generate, () => { showTab("pretraining"); showView("playground"); playWith(newest); }),
+      this.button("Fork with changes", can.fork, () => fork(newest, this.kind.of)),
+      this.button("Use its settings", null, () => fork(null, this.kind.of, this.settings())),
+      this.button("Generate", can.generate, () => { showTab(this.kind.tab); setTimeout(() => this.kind.play(newest), 300); }),
       this.exports(can),
       this.button(this.run.archived ? "Unarchive" : "Archive", null, () => mark(this.run.run_id, { archived: !this.run.archived }).catch((error) => this.say(error.message, true))),
       this.button("Delete", can.delete, () => this.remove(), "lt-danger"),
     ]; // prettier-ignore
+  }
+
+  get kind() {
+    return KINDS[this.run.kind] ?? KINDS.pretrain;
+  }
+
+  // For a new run of its own, so without a name that is taken and without the checkpoint that this one began with.
+  settings(changes = {}) {
+    return { ...this.record.config, resume_from: null, name: `${this.run.name || this.run.run_id}, again`.slice(0, 80), ...changes };
   }
 
   button(label, reason, act, kind = "") {
@@ -59,7 +74,7 @@ export class RunActions {
     const body = () => ({ run_id: this.run.run_id, max_steps: total + Number(more.value) });
     const look = async () => {
       try {
-        const { sentences, refused } = await call("POST", "pretraining/resume/preview", body());
+        const { sentences, refused } = await call("POST", `${this.kind.track}/resume/preview`, body());
         said.replaceChildren(...(refused ? [el("p", { class: "lt-warning" }, words.plain(refused))] : sentences.map((one) => el("p", { class: "lt-hint" }, words.plain(one)))));
         go.disabled = Boolean(refused);
       } catch (error) {
@@ -72,7 +87,7 @@ export class RunActions {
       onsubmit: async (event) => {
         event.preventDefault();
         go.disabled = true;
-        try { await call("POST", "pretraining/resume", body()); this.say("It goes on; its curve grows below."); this.feed.wake(); reloadRuns(); } catch (error) { this.say(error.message, true); }
+        try { await call("POST", `${this.kind.track}/resume`, body()); this.say("It goes on; its curve grows below."); this.feed.wake(); reloadRuns(); } catch (error) { this.say(error.message, true); }
       } },
       el("strong", {}, `Train ${words.plain(this.run.name || this.run.run_id)} for longer`), el("label", { class: "lt-inline" }, "Steps more ", more, ` on top of ${words.number(total)}`), said,
       el("div", { class: "lt-doing" }, go, el("button", { type: "button", class: "lt-button", onclick: () => this.place.replaceChildren() }, "Cancel"))); // prettier-ignore

@@ -88,7 +88,6 @@ export class OpenedRun {
     this.peak = record.measured_peak_bytes;
     show(this.figures, [run, this.peak], () => figures(run, this.peak));
     show(this.facts, record, () => factsOf(run, record));
-    this.coach.about(run).catch((error) => this.trouble(error.message));
   }
 
   heading(run) {

@@ -110,7 +110,7 @@ export class RunTable {
     star?.setAttribute("tabindex", here);
     row.append(el("td", { class: "lt-narrow" }, star ?? ""), this.nameCell(run, name, here, shown));
     if (run.damaged) row.append(el("td", { colspan: this.columns.length, class: "lt-why", title: words.plain(run.damaged) }, `damaged: ${words.plain(run.damaged)}`));
-    else if (narrow.matches) row.append(el("td", { class: "lt-card-line" }, brief(run)));
+    else if (narrow.matches) row.append(el("td", { class: "lt-card-state" }, COLUMNS[0].say(run)), el("td", { class: "lt-card-line" }, brief(run)));
     else row.append(...this.columns.map((column) => this.cell(run, column, here)));
     return row;
   }
@@ -217,7 +217,5 @@ const brief = (run) => [
   el("span", {}, `val ${words.loss(run.val_loss)}`),
   run.val_bits_per_byte == null ? null : el("span", {}, `${run.val_bits_per_byte.toFixed(3)} bits/byte`),
   el("span", {}, `step ${words.number(run.step)}`),
-  el("span", {}, words.day(run.created_at)),
-  el("span", { class: "lt-spring" }),
-  COLUMNS[0].say(run),
+  el("span", {}, words.day(run.created_at).split(",")[0]),
 ];

@@ -43,7 +43,7 @@ export function wake() {
 }
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
-export const shownFork = () => document.documentElement.dataset.ltFork ?? "";
+export { shownFork } from "./forking.js";
 export { wantedChanges };
 
 // Opens a question under the strip, or closes it with "".

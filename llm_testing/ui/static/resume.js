@@ -57,10 +57,10 @@ function draw(box, runId, record, close, of) {
       el("label", { class: "lt-inline" }, "Total steps, if more than planned ", steps),
       fixed.length
         ? el(
-            "div",
+            "details",
             {},
             el(
-              "p",
+              "summary",
               { class: "lt-hint" },
               `The form says otherwise for ${fixed.length === 1 ? "an option" : `${fixed.length} options`} ` +
                 "that a resumed run keeps. To change them, fork the checkpoint instead.",

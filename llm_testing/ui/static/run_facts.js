@@ -20,9 +20,9 @@ export function factsOf(run, record) {
 // Only the run's own saved config; the form's is somewhere else.
 function settings(record) {
   const config = record.config ?? {}, box = el("div", {}); // prettier-ignore
-  optionTitles(record.kind).then((titles) =>
+  optionTitles([record.kind]).then((titles) =>
     show(box, [config], () =>
-      el("table", { class: "lt-table lt-pairs" }, Object.entries(config).map(([name, value]) => el("tr", {}, el("th", { scope: "row", title: name }, titles[name] ?? name), el("td", {}, words.plain(text(value)))))),
+      el("table", { class: "lt-table lt-pairs" }, Object.entries(config).map(([name, value]) => el("tr", {}, el("th", { scope: "row", title: name }, titles[name] ?? name), el("td", {}, words.value(value))))),
     ),
   ); // prettier-ignore
   return fold(`Settings it was made with (${Object.keys(config).length})`, box);
@@ -74,8 +74,7 @@ function parentWords(record) {
   return parent?.run_id ? `, forked from step ${words.number(parent.step)} of ${parent.run_id}` : "";
 }
 
-const text = (value) => (value == null ? "automatic" : Array.isArray(value) ? value.join(" | ") : typeof value === "object" ? JSON.stringify(value) : String(value));
-const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, words.plain(value == null ? words.DASH : text(value))))));
+const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
 
 // What is unfolded stays so from run to run, and while a live run's facts change.
 const unfolded = new Set();

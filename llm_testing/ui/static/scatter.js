@@ -1,7 +1,7 @@
 // Once many runs are compared: any option against any result, a point a run.
 
 import { loadPlotly } from "./charts.js";
-import { number, RESULTS, text } from "./compare_table.js";
+import { RESULTS } from "./compare_table.js";
 import { el, keep, kept, show } from "./dom.js";
 import { openRun } from "./history_state.js";
 import * as words from "./words.js";
@@ -49,10 +49,10 @@ export class Scatter {
     const points = this.runs.map((run) => ({ run, x: this.found.differing[option]?.[run.run_id], y: this.found.results[run.run_id]?.[result] })).filter((point) => point.y != null);
     const numeric = points.every(({ x }) => typeof x === "number");
     const across = points.map(({ x }) => x).filter((x) => x > 0);
-    const log = numeric && across.length === points.length && Math.max(...across) / Math.min(...across) >= 20;
+    const log = numeric && across.length === points.length && Math.max(...across) / Math.min(...across) >= 8;
     const [, title, say] = RESULTS.find(([key]) => key === result) ?? RESULTS[0];
-    const trace = { type: "scatter", mode: "markers+text", x: points.map(({ x }) => (numeric ? x : text(x))), y: points.map(({ y }) => y), text: points.map(({ run }) => run.letter), textposition: "top center",
-      hovertext: points.map(({ run, x, y }) => `${escaped(run.name || run.run_id)}<br>${escaped(this.titles[option] ?? option)} ${escaped(numeric ? number(x) : text(x))}<br>${title} ${say(y)}`), hoverinfo: "text",
+    const trace = { type: "scatter", mode: "markers+text", x: points.map(({ x }) => (numeric ? x : words.value(x))), y: points.map(({ y }) => y), text: points.map(({ run }) => run.letter), textposition: "top center",
+      hovertext: points.map(({ run, x, y }) => `${escaped(run.name || run.run_id)}<br>${escaped(this.titles[option] ?? option)} ${escaped(words.value(x))}<br>${title} ${say(y)}`), hoverinfo: "text",
       marker: { size: 11, color: points.map(({ run }) => run.colour), line: { width: 1, color: css("--lt-panel") } } }; // prettier-ignore
     const axis = { gridcolor: css("--lt-grid"), zeroline: false, linecolor: css("--lt-grid"), tickfont: { size: 11 }, automargin: true };
     const layout = { height: 300, margin: { t: 16, r: 16, b: 44, l: 60 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--lt-ink"), family: "system-ui, sans-serif", size: 12 }, hovermode: "closest", dragmode: "zoom", showlegend: false,

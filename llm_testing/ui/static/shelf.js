@@ -7,6 +7,7 @@ import { chatWith } from "./chat.js";
 import { dot, el, id, keep, kept, show, stateChip } from "./dom.js";
 import { askExport } from "./export.js";
 import { checkpoints, grouped, onModels, readModels, runOf, shelfError, wasRead } from "./models.js";
+import { fork } from "./forking.js";
 import { playWith } from "./playground.js";
 import { onShown } from "./views.js";
 import * as words from "./words.js";
@@ -310,13 +311,6 @@ export function mountShelf(element, feed, props, watch, of) {
 
 function action(label, title, onclick, on = true) {
   return el("button", { type: "button", class: "lt-link", title, disabled: !on, onclick }, label);
-}
-
-// Has the form filled by its own side, which knows every control.
-export function fork(checkpoint, of = "") {
-  document.documentElement.dataset.ltFork = checkpoint;
-  document.getElementById(id("fork", of))?.click();
-  document.getElementById(id("preset", of))?.scrollIntoView({ behavior: "smooth", block: "start" });
 }
 
 const validation = (row) => row.val_loss ?? row.eval_loss;

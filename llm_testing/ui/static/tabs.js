@@ -1,11 +1,11 @@
-// The page's four tabs in its address, so that a refresh, a bookmark and a sent link show the same one.
+// The page's tabs in its address, so that a refresh, a bookmark and a sent link show the same one.
 
-const NAMES = ["pretraining", "fine-tuning", "vram estimator", "run history"];
-const SLUGS = ["pretraining", "finetuning", "vram", "history"];
+import { openTab } from "./dom.js";
 
-const wordsOf = (tab) => tab.textContent.trim().toLowerCase();
+const SLUGS = { Pretraining: "pretraining", "Fine-tuning": "finetuning", "VRAM Estimator": "vram", "Run History": "history" };
+
 const all = () => [...document.querySelectorAll("#lt-tabs [role=tab]")];
-const slugOf = (tab) => SLUGS[NAMES.indexOf(wordsOf(tab))] ?? null;
+const slugOf = (tab) => SLUGS[tab.textContent.trim()] ?? null;
 
 // The tab in sight, by its short name.
 export const shownTab = () => {
@@ -13,11 +13,7 @@ export const shownTab = () => {
   return tab ? slugOf(tab) : null;
 };
 
-export function showTab(slug) {
-  all()
-    .find((tab) => slugOf(tab) === slug)
-    ?.click();
-}
+export const showTab = (slug) => openTab(Object.keys(SLUGS).find((title) => SLUGS[title] === slug));
 
 // Part of the address after the "?"; null takes an entry away. Commas stay readable.
 export function toAddress(entries) {
@@ -39,7 +35,7 @@ export function followTabs() {
   const bar = document.querySelector("#lt-tabs");
   if (!bar || !all().length) return void setTimeout(followTabs, 50);
   const wanted = inAddress("tab");
-  if (SLUGS.includes(wanted) && wanted !== shownTab()) showTab(wanted);
+  if (Object.values(SLUGS).includes(wanted) && wanted !== shownTab()) showTab(wanted);
   new MutationObserver(() => {
     const slug = shownTab();
     if (slug) toAddress({ tab: slug === "pretraining" ? null : slug });
