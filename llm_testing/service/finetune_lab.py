@@ -132,7 +132,7 @@ class FineTuning:
         """Start a fine-tuning run in the background; arguments and errors as `Lab.start`.
 
         Raises:
-            DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+            ConfigError, NotEnoughMemory: also where what is at hand already shows that it cannot be trained.
         """
         if request_id and (known := self._launcher.with_request(request_id)):
             return known

@@ -30,7 +30,6 @@ def pretraining_form(lab: Lab) -> Form:
         kind="pretraining",
         of="",
         draft_key="llm-testing-draft-1",
-        data_field="corpus",
         options=options_of(PretrainConfig),
         presets=PRESETS,
         preset_values=lambda preset, kept: lab.preset_values(preset),
@@ -61,7 +60,6 @@ def finetuning_form(lab: Lab) -> Form:
         follows={"model_name": lab.finetuning.recommended},
         filled=("max_seq_length", "lora_r", "lora_alpha"),
         choices={"model_name": lambda: model_choices(lab)},
-        data_field="dataset",
     )
 
 
@@ -119,4 +117,5 @@ def finetuning_facts(preview: Any) -> list[list[str]]:
         ["Effective batch", f"{resolved.effective_batch:,}{split} sequences"],
         ["Steps", ROWS_LATER if steps is None else f"{steps:,}"],
         ["Tokens", ROWS_LATER if tokens is None else f"about {count(tokens)}"],
+        ["Time", FIRST_TIME if preview.seconds is None else "about " + duration(preview.seconds)],
     ]

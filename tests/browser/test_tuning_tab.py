@@ -1,4 +1,4 @@
-"""The Fine-tuning tab in a real browser: from a model pretrained here to its tuned answers, and what comes before Start."""
+"""The Fine-tuning tab in a real browser: what comes before Start, and from a model pretrained here to tuned answers."""
 
 import json
 
@@ -34,6 +34,12 @@ def until(page, condition: str) -> None:
     page.wait_for_function(f"() => {condition}", timeout=STARTED)
 
 
+def answered(page) -> None:
+    """Until nothing is written any more, and something was."""
+    until(page, "document.querySelectorAll('#lt-tune-chat .lt-answer').length")
+    until(page, "document.querySelector('#lt-tune-halt').hidden")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny model of another family, as a folder of this machine."""
@@ -66,10 +72,7 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     view(page, "chat")
     page.fill("#lt-tune-play-max_tokens", "12")
     page.click("#lt-tune-ask")
-    until(
-        page,
-        "document.querySelector('#lt-tune-halt').hidden && document.querySelectorAll('.lt-turn .lt-answer').length",
-    )
+    answered(page)
     sides = page.locator("#lt-tune-chat .lt-answer").evaluate_all("(all) => all.map((one) => one.dataset.side)")
     assert sides == ["base", "adapter"] and "tuned at home, step 8" in page.text_content("#lt-tune-chat .lt-turn")
     said = page.locator("#lt-tune-chat .lt-answer .lt-hint").all_text_contents()
@@ -129,10 +132,7 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     page.locator("#lt-tune-option-adapter label", has_text="full").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').disabled")
     page.click("[data-copy=cli] >> visible=true")
-    until(
-        page,
-        "[...document.querySelectorAll('.lt-copies pre')].some((p) => p.textContent.includes('finetune --preset none'))",
-    )
+    until(page, "document.querySelector('#lt-tune-summary pre').textContent.includes('finetune --preset none')")
     fill(page, "name", "kept for later")
     page.wait_for_timeout(500)
     page.reload()
@@ -164,10 +164,7 @@ def test_a_run_is_paused_and_stopped_and_the_tab_fits_a_phone(open_page, app, fo
     until(page, "document.querySelector('#lt-tune-model-chat').value === 'live'")
     page.fill("#lt-tune-play-max_tokens", "8")
     page.click("#lt-tune-ask")
-    until(
-        page,
-        "document.querySelector('#lt-tune-halt').hidden && document.querySelectorAll('#lt-tune-chat .lt-answer').length",
-    )
+    answered(page)
     assert "live model at step" in page.text_content("#lt-tune-chat .lt-turn")
     for name in ("examples", "live", "chat", "shelf"):
         view(page, name)
