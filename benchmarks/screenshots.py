@@ -213,7 +213,7 @@ def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool 
     page = context.new_page()
     page.goto(app.url)
     page.wait_for_selector(".lt-live .lt-plot-box")
-    if app.get("/live/status")["run"]:
+    if (app.get("/live/status")["run"] or {}).get("kind") == "pretrain":
         page.wait_for_function(POINTS.format(".lt-live .lt-plot", 1), timeout=60_000)
     return page
 
