@@ -69,11 +69,12 @@ def model_choices(lab: Lab) -> list[tuple[str, str]]:
     runs = [
         (f"Your {_RUNS.get(row.kind, 'run')} · {row.name} · {count(row.num_parameters)}", row.run_id) for row in own
     ]
+    packages = [(f"In a package · {hub_id} · no download", name) for name, hub_id in lab.finetuning.packages().items()]
     known = [
         (" · ".join([FAMILIES.get(m.family, m.family), m.name, count(m.num_parameters), *m.tags]), m.hf_id)
         for m in sorted(lab.finetuning.models(), key=lambda m: FAMILIES.get(m.family, m.family))
     ]
-    return runs + known
+    return runs + packages + known
 
 
 def forked(lab: Lab, checkpoint_id: str) -> dict[str, Any]:
