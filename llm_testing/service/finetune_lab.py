@@ -13,7 +13,7 @@ from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import base_at_hand, is_run
+from llm_testing.service.bases import base_at_hand, is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -51,6 +51,10 @@ class FineTuning:
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""
         return known_models()
+
+    def packages(self) -> dict[str, str]:
+        """The models that installed packages carry, at hand without a download: Hub ids by the name of the package."""
+        return {name: model_of_package(name) or name for name in packages_here()}
 
     def config(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
         """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
@@ -143,7 +147,7 @@ class FineTuning:
         """Start a fine-tuning run in the background; arguments and errors as `Lab.start`.
 
         Raises:
-            DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+            ConfigError, NotEnoughMemory: also where what is at hand already shows that it cannot be trained.
         """
         if request_id and (known := self._launcher.with_request(request_id)):
             return known
