@@ -14,7 +14,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.queue import RunQueue
-from llm_testing.jobs.states import ACTIVE, RunState
+from llm_testing.jobs.states import ACTIVE, TERMINAL, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
 from llm_testing.service.estimates import Estimates
@@ -27,6 +27,10 @@ from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.train.session import Start
+
+
+LETTING_GO_S = 10.0
+"""Freeing a model's memory takes a fraction of this."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Launcher:
 
     def start(self, config: Options, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
+        self._see_out()
         with self.guard:
             if request_id and (known := self.with_request(request_id)):
                 return known
@@ -105,6 +110,7 @@ class Launcher:
 
     def resume(self, run_id: str, changes: dict[str, Any]) -> Started:
         """Go on with a run in the background, from its newest whole checkpoint."""
+        self._see_out()
         with self.guard:
             self._refuse_closing()
             if self.active():
@@ -139,6 +145,12 @@ class Launcher:
         return session.thread is None or join(session.thread, timeout_s)
 
     # Inside.
+
+    def _see_out(self) -> None:
+        """Let a session that has said how it ended give the trainer back, so that the next start is not refused."""
+        session = self._session
+        if session and RunState(session.job.board.view().state) in TERMINAL:
+            session.done.wait(LETTING_GO_S)
 
     def _launch(self, job: Job, lock: TrainerLock) -> None:
         """Start a session in a thread that gives the lock back; a session that cannot even begin has given it back."""
