@@ -49,6 +49,12 @@ class ExampleBatches:
         """Sequences an epoch."""
         return len(self._units)
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Sequences, and tokens of the longest, in the largest batch that there is."""
+        widest = max(sum(len(tokens.ids) - 1 for tokens in unit) for unit in self._units)
+        return min(self._batch_size, len(self._units)), widest
+
     def epoch_of(self, step: int) -> float:
         """Epochs read after `step` updates."""
         whole, rest = divmod(step, self.steps_per_epoch)

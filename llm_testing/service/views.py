@@ -61,6 +61,7 @@ class Live:
     eta_s: float | None = None
     peak_bytes: int | None = None
     num_parameters: int | None = None
+    num_trainable: int | None = None
     general_text: dict[str, float] | None = None
     config: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -66,6 +66,14 @@ class Remembered:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The most bytes that one step took on the CPU, of a batch as large as the run's largest."""
+
+    step: int
+    allocated_bytes: int
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something that the reader of the run should know, at a step."""
 
@@ -87,4 +95,4 @@ class Resumed:
     step: int
 
 
-Event = Logged | Sampled | Remembered | Warned | Paused | Resumed
+Event = Logged | Sampled | Remembered | Measured | Warned | Paused | Resumed

@@ -6,7 +6,7 @@ the step, so a run that is interrupted and resumed does the same work as one tha
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal, Protocol
 
@@ -19,7 +19,8 @@ from llm_testing.data.windows import Batch
 from llm_testing.errors import Cancelled
 from llm_testing.jobs.progress import Progress, Report
 from llm_testing.train.evaluate import Validation, validate
-from llm_testing.train.events import Event, Logged, Paused, Remembered, Resumed
+from llm_testing.train.events import Event, Logged, Measured, Paused, Remembered, Resumed
+from llm_testing.train.measure import Watched, watched_step
 from llm_testing.train.pace import Pace, peak_bytes
 from llm_testing.train.sampling import Sampler
 from llm_testing.train.schedule import lr_at
@@ -72,6 +73,7 @@ class TrainingRun:
         save: writes a snapshot before it returns; False where the disk is full.
         clock: seconds that only go forward.
         general: batches of a text that the run does not train on, looked at when it begins and when it ends.
+        largest: sequences and tokens a sequence of the run's largest micro-batch, whose step is measured on the CPU.
     """
 
     config: Recipe
@@ -91,6 +93,7 @@ class TrainingRun:
     save: Callable[[Snapshot], bool]
     clock: Callable[[], float]
     general: Sequence[Batch] = ()
+    largest: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         on_gpu = self.device.type != "cpu"
@@ -100,6 +103,7 @@ class TrainingRun:
         self.save_every = (self.config.save_every or max(1, self.total_steps // 4)) if periodic else None
         self._loss_sum = torch.zeros((), device=self.device)
         self._owed: set[str] = set()
+        self._measured = self.largest is None or self.device.type != "cpu"
 
     def run(self) -> Outcome:
         """Train until the last step, an early end, or a stop.
@@ -149,18 +153,30 @@ class TrainingRun:
         started = self.clock()
         batches = self.train.micro_batches(step)
         num_targets, num_tokens = sum(num_targets_of(y) for _, y in batches), self.train.num_tokens(step)
-        self.training.begin()
-        for micro, (x, y) in enumerate(batches):
-            self.commands.check()
-            x_BT, y_BT, at_N = on_device(x, y, self.device)
-            self.training.micro_step(x_BT, y_BT, num_targets, step, micro, at_N)
-        self.training.update(lr_at(step + 1, self.total_steps, self.config))
+        seconds = self.clock() - started
+        with self._measuring(batches) as watched:
+            started = self.clock()
+            self.training.begin()
+            for micro, (x, y) in enumerate(batches):
+                self.commands.check()
+                x_BT, y_BT, at_N = on_device(x, y, self.device)
+                self.training.micro_step(x_BT, y_BT, num_targets, step, micro, at_N)
+            self.training.update(lr_at(step + 1, self.total_steps, self.config))
+            seconds += self.clock() - started
+        if watched.peak_bytes is not None:
+            self._measured = True
+            self.emit(Measured(step, watched.peak_bytes))
         self._loss_sum += self.training.loss
         self.standing.step += 1
         self.standing.loss_count += 1
         self.standing.tokens_seen += num_tokens
         self.standing.boundary_done = False
-        self.pace.trained(self.clock() - started, num_tokens)
+        self.pace.trained(seconds, num_tokens)
+
+    def _measuring(self, batches: list[Batch]) -> AbstractContextManager[Watched]:
+        """Watch one step of the session: the first as large as any, once the optimizer has its state."""
+        due = not self._measured and self.training.optimizer.state and any(y.shape == self.largest for _, y in batches)
+        return watched_step(self.training) if due else nullcontext(Watched())
 
     def _boundary(self) -> None:
         """Do what is due at this step: look, validate, sample, log, keep checkpoints."""

@@ -91,6 +91,7 @@ def open_tuning(
         report=report,
         save=save,
         clock=clock,
+        largest=data.train.largest,
         general=general,
     )
     return run, notes

@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from llm_testing.errors import ConfigError, WrongState
+from llm_testing.errors import ConfigError, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from llm_testing.train.events import Logged, Remembered
@@ -87,6 +87,18 @@ def losses(lab, run_id):
     return [row["train_loss"] for row in lab.points(run_id).rows]
 
 
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_probe_runs_real_steps_of_a_model_that_is_here(lab, values, fast_mode):
+    found = lab.finetuning.probe(lab.finetuning.config({**values, "fast_mode": fast_mode}))
+    assert found["estimate"]["allocated_bytes"] == pytest.approx(found["measured"]["allocated_bytes"], rel=0.01)
+    assert len(lab.estimates.accuracy()["points"]) == 1 and lab.rows() == []
+
+
+def test_a_probe_downloads_nothing(lab, values):
+    with pytest.raises(ConfigError, match="weights of Qwen/Qwen2.5-0.5B are not on this machine"):
+        lab.finetuning.probe(lab.finetuning.config({**values, "model_name": "Qwen/Qwen2.5-0.5B"}))
+
+
 # peft 0.21 asks transformers for an attribute's old name: https://github.com/huggingface/peft
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
@@ -99,6 +111,9 @@ def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
     data = details["data"]
     assert (data["data_format"], data["template"], data["num_rows"]) == ("prompt_completion", "model", 40)
     assert 0 < details["parameters"]["trainable"] < details["parameters"]["total"] / 2
+    told, measured = details["estimate"], details["measured"]["allocated_bytes"]
+    assert told["num_trainable"] == details["parameters"]["trainable"]
+    assert details["estimated_bytes"] == told["allocated_bytes"] == pytest.approx(measured, rel=0.02)
     adapter = folder_of(lab, run_id) / "adapter"
     card = (adapter / "README.md").read_text(encoding="utf-8")
     assert "40 rows" in card and "| lora_r | 4 |" in card
@@ -255,11 +270,6 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     [
         ({"target_modules": ("nonsense",)}, "nonsense"),
         ({"max_seq_length": 512}, "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."),
-        ({"model_name": "./nowhere"}, "There is no folder ./nowhere with a model in it"),
-        ({"model_name": "no such model"}, "There is no model 'no such model'. Take one of the list"),
-        ({"model_name": "nothing.gguf"}, "There is no file nothing.gguf"),
-        ({"dataset": "no dataset"}, "There is no dataset 'no dataset'. Take persona"),
-        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
     ],
 )
 def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message):
@@ -267,6 +277,23 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
     assert lab.last().error.traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"model_name": "./nowhere"}, "model_name: There is no folder ./nowhere with a model in it"),
+        ({"model_name": "no such model"}, "model_name: There is no model 'no such model'. Take one of the list"),
+        ({"model_name": "nothing.gguf"}, "model_name: There is no file nothing.gguf"),
+        ({"dataset": "no dataset"}, "dataset: There is no dataset 'no dataset'. Take persona"),
+        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
+        ({"max_seq_length": 8}, "Nothing of .*rows.jsonl would be trained"),
+    ],
+)
+def test_what_is_at_hand_is_looked_at_before_there_is_a_run(lab, values, more, message):
+    with pytest.raises(UserError, match=message):
+        tune(lab, values, **more)
+    assert lab.rows() == []
 
 
 def test_a_tuned_run_stands_among_the_others(lab, values):
