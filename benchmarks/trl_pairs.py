@@ -222,7 +222,7 @@ def labels_of(tokens) -> list[int]:
 def child(name: str, args) -> None:
     """One variant in this process; its figures are the last line."""
     variant = VARIANTS[name]
-    steps = {"max_steps": args.steps} if name in ROUNDS else {}
+    steps = {"max_steps": args.steps} if args.steps else {}
     where = {"dataset": str(args.data), "adapter": args.adapter}
     config = FinetuneConfig.build({**COMMON, **variant.values, **steps, **where})
     if variant.trl:
@@ -234,7 +234,8 @@ def child(name: str, args) -> None:
 
 
 def run(name: str, args) -> dict[str, Any]:
-    flags = {"--adapter": args.adapter, "--cache-dir": args.cache_dir, "--steps": args.steps, "--child": name}
+    flags = {"--adapter": args.adapter, "--cache-dir": args.cache_dir, "--child": name}
+    flags |= {"--steps": args.steps} if args.steps else {}
     command = [sys.executable, __file__, str(args.data), *(str(part) for flag in flags.items() for part in flag)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures = json.loads(done.stdout.splitlines()[-1])
@@ -270,7 +271,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="put the kept results into this file, between its markers")
     parser.add_argument("--adapter", choices=("lora", "qlora"), default="lora")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=SPEED["max_steps"], help="of each run whose speed is taken")
+    parser.add_argument("--steps", type=int, help="updates of each run, instead of those set here")
     parser.add_argument("--only", choices=("parity", "speed"))
     parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "llm-testing")
     parser.add_argument("--child", choices=VARIANTS)
@@ -309,13 +310,8 @@ def main() -> None:
             for name, rows in found.items()
         }  # fmt: skip
         figures |= {"medians": medians, "over_trl_at_its_defaults": over, "rounds": args.rounds}
-    config = {
-        "common": COMMON,
-        "parity": PARITY,
-        "speed": {**SPEED, "max_steps": args.steps},
-        "packed": PACKED,
-        "padded": PADDED,
-    }
+        figures["updates_timed"] = (args.steps or SPEED["max_steps"]) - 1
+    config = {"common": COMMON, "parity": PARITY, "speed": SPEED, "packed": PACKED, "padded": PADDED}
     finish(f"trl_pairs_{args.adapter}", config, figures, args.save, ("transformers", "peft", "trl"))
 
 
