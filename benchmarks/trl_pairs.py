@@ -262,6 +262,8 @@ def table() -> str:
         if "medians" not in kept:
             continue
         for name, words in NAMES.items():
+            if name not in kept["medians"]:
+                continue
             now, over = kept["medians"][name], kept["over_trl_at_its_defaults"][name]
             units = {"tokens_per_s": "", "tokens_per_cpu_s": "", "peak_mib": " MiB"}
             cells = [f"{now[key]:,.0f}{unit} | {over[key]:.2f}" for key, unit in units.items()]
@@ -277,6 +279,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, help="updates of each run, instead of those set here")
     parser.add_argument("--only", choices=("parity", "speed"))
+    parser.add_argument("--ways", nargs="+", choices=ROUNDS, default=ROUNDS, help="whose speed is taken")
     parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "llm-testing")
     parser.add_argument("--child", choices=VARIANTS)
     args = parser.parse_args()
@@ -299,10 +302,10 @@ def main() -> None:
         }
         figures |= {"losses": found, "largest_difference_of_a_step": apart}
     if args.only != "parity":
-        found = {name: [] for name in ROUNDS}
+        found = {name: [] for name in args.ways}
         for number in range(args.rounds):
-            turned = ROUNDS[number % len(ROUNDS) :] + ROUNDS[: number % len(ROUNDS)]
-            for name in turned:
+            first = number % len(args.ways)
+            for name in args.ways[first:] + args.ways[:first]:
                 found[name].append(run(name, args))
         keys = ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")
         medians = {n: {k: statistics.median(row[k] for row in rows) for k in keys} for n, rows in found.items()}
