@@ -68,12 +68,12 @@ def download(asked: Asked) -> StreamingResponse:
     """A run's folder as a zip."""
     run_id = asked.path["run_id"]
     blocks = asked.lab.zipped(run_id, asked.query.checkpoints)
-    return _attachment(blocks, f"{run_id}.zip", "application/zip")
+    return attachment(blocks, f"{run_id}.zip", "application/zip")
 
 
 def download_all(asked: Asked) -> StreamingResponse:
     """Every run as one zip, which the call below takes back."""
-    return _attachment(asked.lab.archive.zipped(asked.query.checkpoints), "llm-testing-runs.zip", "application/zip")
+    return attachment(asked.lab.archive.zipped(asked.query.checkpoints), "llm-testing-runs.zip", "application/zip")
 
 
 async def restore_all(asked: Asked) -> Restored | Response:
@@ -91,16 +91,17 @@ async def restore_all(asked: Asked) -> Restored | Response:
 def metrics_table(asked: Asked) -> StreamingResponse:
     """A run's curves as CSV."""
     run_id = asked.path["run_id"]
-    return _attachment(asked.lab.table(run_id, "metrics"), f"{run_id}-metrics.csv", "text/csv; charset=utf-8")
+    return attachment(asked.lab.table(run_id, "metrics"), f"{run_id}-metrics.csv", "text/csv; charset=utf-8")
 
 
 def samples_table(asked: Asked) -> StreamingResponse:
     """A run's sample texts as CSV."""
     run_id = asked.path["run_id"]
-    return _attachment(asked.lab.table(run_id, "samples"), f"{run_id}-samples.csv", "text/csv; charset=utf-8")
+    return attachment(asked.lab.table(run_id, "samples"), f"{run_id}-samples.csv", "text/csv; charset=utf-8")
 
 
-def _attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:
+def attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:
+    """What is taken away, in pieces, as a file of that name."""
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return StreamingResponse(blocks, media_type=media_type, headers=headers)
 

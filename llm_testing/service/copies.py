@@ -8,29 +8,31 @@ import shlex
 from pprint import pformat
 from typing import Any
 
-from llm_testing.config.option import Option, options_of
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.option import Option, Options, options_of
 from llm_testing.config.pretrain import PretrainConfig
 
 PROGRAM = "python -m llm_testing"
 
 
-def copies(config: PretrainConfig) -> dict[str, str]:
-    """`cli`, `yaml` and `python` of a config."""
+def copies(config: PretrainConfig | FinetuneConfig) -> dict[str, str]:
+    """`cli`, `yaml` and `python` of a config of either kind."""
     values = changed(config)
-    return {"cli": _cli(values), "yaml": _yaml(values), "python": _python(values)}
+    command = "finetune" if isinstance(config, FinetuneConfig) else "pretrain"
+    return {"cli": _cli(command, config, values), "yaml": _yaml(command, values), "python": _python(command, values)}
 
 
-def changed(config: PretrainConfig) -> dict[str, Any]:
+def changed(config: Options) -> dict[str, Any]:
     """The options that are not at their defaults."""
     values = config.model_dump(mode="json")
-    defaults = PretrainConfig().model_dump(mode="json")
+    defaults = type(config)().model_dump(mode="json")
     return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-def _cli(values: dict[str, Any]) -> str:
-    options = options_of(PretrainConfig)
+def _cli(command: str, config: Options, values: dict[str, Any]) -> str:
+    options = options_of(type(config))
     flags = [flag for name, value in values.items() for flag in _flags(options[name], value)]
-    return " ".join([f"{PROGRAM} pretrain --preset none", *map(shlex.quote, flags)])
+    return " ".join([f"{PROGRAM} {command} --preset none", *map(shlex.quote, flags)])
 
 
 def _flags(option: Option, value: Any) -> list[str]:
@@ -40,13 +42,14 @@ def _flags(option: Option, value: Any) -> list[str]:
     return [f"{option.flag}={one}" for one in (value if isinstance(value, list) else [value])]
 
 
-def _yaml(values: dict[str, Any]) -> str:
+def _yaml(command: str, values: dict[str, Any]) -> str:
     # YAML reads JSON, so every text and number comes back as it was.
     body = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
-    return f"# {PROGRAM} pretrain --preset none --config FILE\n{body}"
+    return f"# {PROGRAM} {command} --preset none --config FILE\n{body}"
 
 
-def _python(values: dict[str, Any]) -> str:
+def _python(command: str, values: dict[str, Any]) -> str:
+    door = "lab.finetuning" if command == "finetune" else "lab"
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return f"""from pathlib import Path
 
@@ -54,7 +57,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.service.lab import Lab
 
 lab = Lab(Path("runs"), Path.home() / ".cache" / "llm-testing")
-run_id = lab.run_here(
+run_id = {door}.run_here(
     {pformat(given, width=100, sort_dicts=False).replace(chr(10), chr(10) + "    ")},
     control=Control(),
 )

@@ -1,5 +1,6 @@
 """Answers for those who may not see this machine's paths: names instead of folders, no tracebacks."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 from llm_testing.data.corpora import find_corpus
 from llm_testing.service.roles import kind_of_text
 
-_LEFT_OUT = ("traceback", "owner")
+_LEFT_OUT = ("traceback", "owner", "repeat")
 _TEXTS = ("corpus", "val_corpus")
+_MAY_BE_PATHS = ("dataset", "model_name", "model")
+_PATH = re.compile(r"[/.~\\]|[A-Za-z]:[/\\]")
 
 
 def discreet(value: Any, roots: Iterable[Path]) -> Any:
@@ -20,7 +23,7 @@ def discreet(value: Any, roots: Iterable[Path]) -> Any:
 def _discreet(value: Any, roots: list[str]) -> Any:
     if isinstance(value, dict):
         kept = {name: item for name, item in value.items() if name not in _LEFT_OUT}
-        return {name: _name_of(item) if name in _TEXTS else _discreet(item, roots) for name, item in kept.items()} | (
+        return {name: _shown(name, item, roots) for name, item in kept.items()} | (
             {"path": value["id"]} if "path" in value and "id" in value else {}
         )
     if isinstance(value, list | tuple):
@@ -31,8 +34,23 @@ def _discreet(value: Any, roots: list[str]) -> Any:
     return value
 
 
+def _shown(name: str, item: Any, roots: list[str]) -> Any:
+    if isinstance(item, dict) and name in (*_TEXTS, *_MAY_BE_PATHS):
+        # A comparison gives every run's value of an option.
+        return {key: _shown(name, value, roots) for key, value in _discreet(item, roots).items()}
+    if name in _TEXTS:
+        return _name_of(item)
+    if name in _MAY_BE_PATHS and isinstance(item, str) and _PATH.match(item):
+        return _last_part(item)
+    return _discreet(item, roots)
+
+
+def _last_part(text: str) -> str:
+    return text.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+
+
 def _name_of(text: Any) -> Any:
     """The last part of a path; names and addresses stay."""
     if not isinstance(text, str) or find_corpus(text) or kind_of_text(text) != "paths":
         return text
-    return text.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    return _last_part(text)
