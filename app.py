@@ -5,9 +5,9 @@ import sys
 import threading
 from pathlib import Path
 
-# Idle OpenMP threads must not spin while another process computes; torch reads these when it is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
+from llm_testing.jobs.process import prepare_process
+
+prepare_process()  # before torch is imported
 
 from llm_testing.api.endpoints import endpoints_of  # noqa: E402
 from llm_testing.api.gate import gate_of  # noqa: E402

@@ -25,23 +25,26 @@ def arguments(about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def finish(name: str, config: dict[str, Any], figures: dict[str, Any], save: bool) -> None:
+def finish(
+    name: str, config: dict[str, Any], figures: dict[str, Any], save: bool, more_packages: tuple[str, ...] = ()
+) -> None:
     """Print the result as one JSON object, and keep it where that was asked for."""
-    text = json.dumps({"benchmark": name, **surroundings(), "config": config, "figures": figures}, indent=2)
+    about = surroundings(more_packages)
+    text = json.dumps({"benchmark": name, **about, "config": config, "figures": figures}, indent=2)
     print(text)
     if save:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def surroundings() -> dict[str, Any]:
+def surroundings(more_packages: tuple[str, ...] = ()) -> dict[str, Any]:
     """Date, device and versions: without them a figure means nothing."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "device": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in (*PACKAGES, *more_packages)},
     }
 
 

@@ -1,14 +1,12 @@
 """`python -m llm_testing`: the command line."""
 
-import os
 import sys
+
+from llm_testing.jobs.process import prepare_process
 
 
 def _start() -> int:
-    # torch's threads spin while they wait, which slows training several times where other work shares the cores. Its
-    # runtime reads this when torch is first imported, so it comes before every other import; a user's choice stays.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    prepare_process()
     from llm_testing.cli.main import main
 
     return main(sys.argv[1:])

@@ -149,6 +149,13 @@ def test_nothing_reads_the_environment_at_import():
     assert wrong == []
 
 
+def test_the_page_starts_without_what_only_some_runs_need():
+    """transformers, peft and bitsandbytes take seconds to import, which nobody should wait for who opens the page."""
+    code = "import app, sys; print(*{'transformers', 'peft', 'bitsandbytes', 'datasets'} & sys.modules.keys())"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert (told.stdout.strip(), told.stderr) == ("", "")
+
+
 def test_git_ignores_no_file_of_the_project():
     """A rule like `data/` in .gitignore would hide a folder of the package from every clone."""
     files = [p for folder in ("llm_testing", "tests", "benchmarks") for p in (ROOT / folder).rglob("*") if p.is_file()]

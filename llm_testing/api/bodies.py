@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from llm_testing.config.option import Options, Show, options_of
+from llm_testing.config.option import Options, Show
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import Problem
@@ -38,12 +38,6 @@ class ResumeRequest(PretrainConfig):
 
     def problems(self) -> list[Problem]:
         return []
-
-
-def names_on_resume() -> list[str]:
-    """What a resume takes."""
-    options = options_of(ResumeRequest)
-    return ["run_id", *(name for name, option in options.items() if option.show.resume == "change")]
 
 
 class WhichRun(Options):

@@ -38,6 +38,7 @@ class Asked:
         path: what stands in the address.
         query, body: checked values; what was left out has its default.
         streams: the event streams that are open.
+        kind: of run that the call is about, as run.json calls it.
     """
 
     lab: Lab
@@ -46,6 +47,7 @@ class Asked:
     query: Any
     body: Any
     streams: set[object]
+    kind: str = "pretrain"
 
     def given(self) -> dict[str, Any]:
         """The body's values that were really given; null counts as not given."""
@@ -64,6 +66,7 @@ class Call:
         alone: one at a time, since it computes.
         streams: the body is the call's own to read, piece by piece; it may be as large as the gate lets in.
         named: its name among the endpoints of Gradio's clients, or "" for none.
+        kind: of run that it is about where no run is named: pretrain or finetune.
     """
 
     method: str
@@ -78,6 +81,7 @@ class Call:
     media_type: str = "application/json"
     streams: bool = False
     named: str = ""
+    kind: str = "pretrain"
 
     def __post_init__(self):
         if self.needs not in ACTIONS and self.needs != "anything":
@@ -115,7 +119,7 @@ class Calls:
                 if call.needs != ANYTHING:
                     check(request, call.needs)
                 query, body = query_of(request, call), await body_of(request, call)
-                asked = Asked(self.lab, request, dict(request.path_params), query, body, self.streams)
+                asked = Asked(self.lab, request, dict(request.path_params), query, body, self.streams, call.kind)
                 return await self._answer(call, asked)
             except UserError as error:
                 return refusal(error, request, self.lab)

@@ -25,7 +25,8 @@ def list_checkpoints(asked: Asked) -> list[CheckpointRow]:
     """The checkpoints of all runs of one model size, newest first; `config_name=all` for every size."""
     query = asked.query
     size = query.config_name or ("all" if query.run_id or query.corpus else "nano")
-    return asked.lab.checkpoints(None if size == "all" else size, query.run_id, query.corpus)
+    rows = asked.lab.checkpoints(None if size == "all" else size, query.run_id, query.corpus)
+    return [row for row in rows if query.run_id or row.kind == asked.kind]
 
 
 def show_checkpoint(asked: Asked) -> CheckpointRow:
@@ -41,12 +42,12 @@ def delete_checkpoint(asked: Asked) -> DeletedFiles:
 def delete_checkpoints(asked: Asked) -> DeletedFiles:
     """Delete the checkpoints of a model size; those of active runs and parents of forks always stay."""
     size = asked.query.config_name
-    return _deleted(asked.lab.delete_checkpoints(None if size == "all" else size, asked.query.keep_latest))
+    return _deleted(asked.lab.delete_checkpoints(None if size == "all" else size, asked.query.keep_latest, asked.kind))
 
 
 def delete_all(asked: Asked) -> DeletedFiles:
     """Delete the checkpoints of every size; those of active runs and parents of forks stay."""
-    return _deleted(asked.lab.delete_checkpoints(None, keep_latest=False))
+    return _deleted(asked.lab.delete_checkpoints(None, keep_latest=False, kind=asked.kind))
 
 
 def generate(asked: Asked) -> Completion:

@@ -32,6 +32,20 @@ class Status:
 
 
 @dataclass(frozen=True)
+class TuningStatus(Status):
+    """A fine-tuning run as it stands; `eval_loss` is the loss on held-out rows."""
+
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+    trainable_params: int | None = None
+    total_params: int | None = None
+
+
+STATUS_OF = {"pretrain": Status, "finetune": TuningStatus}
+"""What a status of each kind of run has at least."""
+
+
+@dataclass(frozen=True)
 class Point:
     """A point of the curves."""
 
@@ -71,12 +85,12 @@ class RunDetails(RunRow):
     generations: list[dict[str, Any]]
 
 
-def status(lab: Lab, run_id: str | None = None) -> dict[str, Any]:
-    """A run's status; without an id that of the active run, else of the newest of this process."""
+def status(lab: Lab, run_id: str | None = None, kind: str = "pretrain") -> dict[str, Any]:
+    """A run's status; without an id that of the active run of a kind, else of the newest of this process."""
     live = lab.live() or lab.last()
-    if live is not None and run_id in (None, live.run_id):
+    if live is not None and (run_id == live.run_id or run_id is None and live.kind == kind):
         return status_of_live(live)
-    return asdict(Status()) if run_id is None else _status_of_record(lab, run_id)
+    return asdict(STATUS_OF[kind]()) if run_id is None else _status_of_record(lab, run_id)
 
 
 def status_of_live(live: Live) -> dict[str, Any]:
@@ -96,32 +110,48 @@ def status_of_live(live: Live) -> dict[str, Any]:
         "doing": doing,
         "error": error and f"{error['title']}: {error['message']}",
         "traceback": error and error["traceback"] or None,
+        **_of_kind(live.kind, values["val_loss"], live.lr, live.num_trainable, live.num_parameters),
     }
 
 
 def _status_of_record(lab: Lab, run_id: str) -> dict[str, Any]:
     details, reached, waiting = lab.details(run_id), lab.result(run_id), lab.queued()
+    rows = lab.points(run_id).rows
     return {
-        **asdict(Status()),
+        **asdict(STATUS_OF.get(details["kind"], Status)()),
         **reached,
         "state": earlier_word(details["state"]),
         "phase": details["state"],
         "run_id": run_id,
         "name": details["name"],
         "current_step": reached["step"] or 0,
-        "current_epoch": epoch_number(_newest_epoch(lab, run_id)),
+        "current_epoch": epoch_number(_newest(rows, "epoch")),
         "total_steps": details["summary"].get("total_steps") or 0,
         "tokens_seen": reached["tokens_seen"] or 0,
         "elapsed_time": reached["elapsed_s"] or 0.0,
         "config": details["config"],
         "position": waiting.index(run_id) + 1 if run_id in waiting else None,
         "error": details["error"],
+        **_of_kind(
+            details["kind"],
+            reached["val_loss"],
+            _newest(rows, "lr"),
+            reached["num_trainable"],
+            reached["num_parameters"],
+        ),
     }
 
 
-def _newest_epoch(lab: Lab, run_id: str) -> float:
-    rows = lab.points(run_id).rows
-    return rows[-1].get("epoch") or 0.0 if rows else 0.0
+def _of_kind(kind: str, loss: float | None, lr: float | None, trained: int | None, total: int | None) -> dict[str, Any]:
+    """The keys that only one kind of run has in a status."""
+    if STATUS_OF.get(kind) is not TuningStatus:
+        return {}
+    return {"eval_loss": loss, "learning_rate": lr, "trainable_params": trained, "total_params": total}
+
+
+def _newest(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    """The last value of a column that is known."""
+    return next((row[name] for row in reversed(rows) if row.get(name) is not None), None)
 
 
 def epoch_number(epoch: float | None) -> int:
@@ -137,6 +167,7 @@ def point(row: dict[str, Any]) -> dict[str, Any]:
         "epochs_done": row.get("epoch"),
         "train_loss": row.get("train_loss"),
         "val_loss": row.get("val_loss"),
+        "eval_loss": row.get("val_loss"),
         "learning_rate": row.get("lr"),
         "tokens_per_sec": row.get("tokens_per_s"),
         "elapsed_time": row.get("elapsed_s"),
@@ -180,8 +211,8 @@ def run_details(lab: Lab, run_id: str) -> dict[str, Any]:
     }
 
 
-def shown_run(lab: Lab, run_id: str | None) -> str:
-    """The run that is meant: the named one, else the active one, else the newest whole one.
+def shown_run(lab: Lab, run_id: str | None, kind: str = "pretrain") -> str:
+    """The run that is meant: the named one, else the active one of a kind, else the newest whole one.
 
     Raises:
         NotFound: where there is none.
@@ -189,7 +220,9 @@ def shown_run(lab: Lab, run_id: str | None) -> str:
     if run_id is not None:
         return run_id
     live = lab.live() or lab.last()
-    newest = live or next((row for row in lab.rows() if row.damaged is None), None)
+    if live is not None and live.kind == kind:
+        return live.run_id
+    newest = next((row for row in lab.rows() if row.damaged is None and row.kind == kind), None)
     if newest is None:
         raise NotFound("There is no run yet.")
     return newest.run_id

@@ -45,4 +45,4 @@ def _asked(call: Call, lab: Lab, request: Any, given: dict[str, Any]) -> Asked:
     query = {name: given[name] for name in call.query.model_fields if name in given}
     body = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items() if name in call.body.model_fields}
     path = {name: given[name] for name in in_path(call)}
-    return Asked(lab, request, path, call.query.build(query), call.body.build(body), set())
+    return Asked(lab, request, path, call.query.build(query), call.body.build(body), set(), call.kind)

@@ -11,8 +11,7 @@ from llm_testing.config.option import Show
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.estimate.budget import CARDS, GIB, MIB, Budget
 from llm_testing.estimate.result import Estimate
-from llm_testing.service.base_models import is_folder
-from llm_testing.service.roles import check
+from llm_testing.service.names import check_names
 
 GigaBytes = Annotated[float | None, Field(ge=1, le=10_000), Show("Card", "Memory", unit="GB")]
 CardName = Annotated[str | None, Field(max_length=40), Show("Card by name", "Memory")]
@@ -160,6 +159,12 @@ def probe(asked: Asked) -> dict[str, Any]:
     return asked.lab.estimates.probe(config)
 
 
+def probe_tuning(asked: Asked) -> dict[str, Any]:
+    """Three real steps of fine-tuning a model that is on this machine: what they took, beside the estimate."""
+    config, _, _ = _asked_about(asked, FinetuneConfig, asked.given())
+    return asked.lab.finetuning.probe(config)
+
+
 def _asked_about(
     asked: Asked, kind: type[PretrainConfig] | type[FinetuneConfig], given: dict[str, Any]
 ) -> tuple[Any, Budget, dict[str, Any]]:
@@ -167,8 +172,8 @@ def _asked_about(
     asks = {name: given.pop(name, default) for name, default in (("quick", False), ("largest", None), ("here", False))}
     memory, card = given.pop("gpu_memory_gb", None), given.pop("card", None)
     config = kind.build(given)
-    if isinstance(config, FinetuneConfig) and is_folder(config.model_name):
-        check(asked.request, "paths")
+    if isinstance(config, FinetuneConfig):
+        check_names(asked.request, {"model_name": config.model_name})
     device = getattr(config, "device", "auto")
     if asks["here"]:
         return config, asked.lab.estimates.where_it_runs(device), asks
@@ -209,8 +214,9 @@ def warning(found: Estimate, budget: Budget) -> str | None:
 
 
 ESTIMATES = (
-    Call("GET", "/api/pretraining/estimate-vram", "look", pretraining, query=PretrainQuery),
-    Call("GET", "/api/fine-tuning/estimate-vram", "look", finetuning, query=FinetuneQuery),
+    # A trace costs seconds of a core: who only looks has none made.
+    Call("GET", "/api/pretraining/estimate-vram", "compute", pretraining, query=PretrainQuery),
+    Call("GET", "/api/fine-tuning/estimate-vram", "compute", finetuning, query=FinetuneQuery),
     Call("POST", "/api/pretraining/estimate", "compute", for_page(PretrainConfig), body=PretrainAsk),
     Call("POST", "/api/fine-tuning/estimate", "compute", for_page(FinetuneConfig), body=FinetuneAsk),
     Call("POST", "/api/pretraining/fit", "compute", for_fit(PretrainConfig), body=PretrainAsk),
@@ -218,6 +224,7 @@ ESTIMATES = (
     Call("POST", "/api/pretraining/estimate-curves", "compute", for_curves(PretrainConfig), body=PretrainAsk),
     Call("POST", "/api/fine-tuning/estimate-curves", "compute", for_curves(FinetuneConfig), body=FinetuneAsk),
     Call("POST", "/api/pretraining/probe", "start", probe, body=PretrainAsk, alone=True),
+    Call("POST", "/api/fine-tuning/probe", "start", probe_tuning, body=FinetuneAsk, alone=True),
     Call("GET", "/api/estimates/cards", "look", cards),
     Call("GET", "/api/estimates/accuracy", "look", trust),
 )

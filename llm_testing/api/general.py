@@ -12,7 +12,7 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.service.roles import check_corpora, door_of, rights, role_of
 from llm_testing.store.times import utc_now, utc_text
 
-TRACKS = ("pretraining",)
+TRACKS = ("pretraining", "fine-tuning")
 
 
 def health(asked: Asked) -> dict[str, Any]:

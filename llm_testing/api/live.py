@@ -121,8 +121,16 @@ class LiveRoutes:
         }
 
     async def status(self, request: Request) -> Answer:
-        """The run that is active or ended last; the strip shows it on every tab."""
-        return await self.answers.get(("status",), FRESH_S, self._status)
+        """The run that is active or ended last; the strip shows it on every tab.
+
+        Who follows it names it with three cursors, and gets the news of its curves, samples and events in the same
+        answer: a request a second costs a third of what three do.
+        """
+        run_id = request.query_params.get("run", "")
+        if not run_id:
+            return await self.answers.get(("status",), FRESH_S, self._status)
+        after = tuple(whole_number(request, name, -1) for name in ("points", "samples", "events"))
+        return await self.answers.get(("status", run_id, *after), FRESH_S, lambda: self._followed(run_id, *after))
 
     async def machine(self, request: Request) -> Answer:
         """Device, cores, memory, disk and cards as this process may use them, and how busy they are."""
@@ -157,6 +165,12 @@ class LiveRoutes:
         run = None if last is None else {**asdict(last), "colour": colour_of(last.run_id)}
         return {"run": run or self._newest(), "here": last is not None, "queued": self.lab.queued()}
 
+    def _followed(self, run_id: str, points: int, samples: int, events: int) -> dict[str, Any]:
+        told = self._status()
+        if not told["run"] or told["run"]["run_id"] != run_id:
+            return told
+        return {**told, "points": self._points(run_id, points), "texts": self._texts(run_id, samples, events)}
+
     def _still_there(self, ended: Live | None) -> Live | None:
         """A run that has ended, unless it was discarded or deleted since."""
         return ended if ended is not None and self.lab.history.is_here(ended.run_id) else None
@@ -172,8 +186,8 @@ class LiveRoutes:
     def _texts(self, run_id: str, samples: int, events: int) -> dict[str, Any]:
         said, happened = self.lab.samples(run_id, samples), self.lab.events(run_id, events)
         return {
-            name: {"rows": news.rows[-MOST_TEXTS:], "next": news.next, "rewound_to": news.rewound_to}
-            for name, news in (("samples", said), ("events", happened))
+            name: {"rows": news.rows[-MOST_TEXTS:], "from": after, "next": news.next, "rewound_to": news.rewound_to}
+            for name, after, news in (("samples", samples, said), ("events", events, happened))
         } | {"run": run_id}
 
 

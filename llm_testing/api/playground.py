@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from llm_testing.api.bodies import AttentionRequest, GenerateRequest, ResumeRequest, names_on_resume
+from llm_testing.api.bodies import AttentionRequest, GenerateRequest, ResumeRequest
 from llm_testing.api.calls import Asked, Call
+from llm_testing.api.commands import names_on_resume, resume_foreseen
 from llm_testing.config.option import Options
-from llm_testing.errors import ConfigError, Problem, UserError, WrongState
+from llm_testing.errors import UserError
 from llm_testing.model.generate import Sampling
 from llm_testing.service.attention import HeadsMap
 from llm_testing.service.playground import Opened, Playground
@@ -39,9 +40,7 @@ def stream(asked: Asked) -> StreamingResponse:
     sampling = Sampling(**{name: getattr(body, name) for name in _SAMPLING})
     opened = playground.open(body.checkpoint_id)  # refused before the answer has begun
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(
-        _sent(_lines(playground, opened, body.prompt, sampling)), media_type=LINES, headers=headers
-    )
+    return StreamingResponse(sent(_lines(playground, opened, body.prompt, sampling)), media_type=LINES, headers=headers)
 
 
 def heads(asked: Asked) -> HeadsMap:
@@ -52,14 +51,7 @@ def heads(asked: Asked) -> HeadsMap:
 
 def preview_resume(asked: Asked) -> dict[str, Any]:
     """What resuming a run with these changes would do, in sentences, or why it would be refused; starts nothing."""
-    changes = asked.given()
-    run_id = changes.pop("run_id", None)
-    if run_id is None:
-        raise ConfigError([Problem("run_id", "Name the run that should go on.")])
-    try:
-        return {"run_id": run_id, "sentences": asked.lab.preview_resume(run_id, changes), "refused": None}
-    except (ConfigError, WrongState) as error:
-        return {"run_id": run_id, "sentences": (), "refused": str(error)}
+    return resume_foreseen(asked)
 
 
 def _lines(playground: Playground, opened: Opened, prompt: str, sampling: Sampling) -> Iterator[dict[str, Any]]:
@@ -79,15 +71,19 @@ def _lines(playground: Playground, opened: Opened, prompt: str, sampling: Sampli
     yield {"done": True, "tokens_generated": num_tokens, "seconds": round(time.monotonic() - began, 3)}
 
 
-async def _sent(lines: Iterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def sent(lines: Iterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Each line as it comes; when the reader goes away, writing ends."""
     with closing(lines):
         while (line := await run_in_threadpool(next, lines, None)) is not None:
             yield json.dumps(line, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
+def _changes() -> list[str]:
+    return names_on_resume(ResumeRequest)
+
+
 PLAYGROUND = (
     Call("POST", f"{AT}/generate/stream", "compute", stream, body=GenerateRequest, media_type=LINES),
-    Call("POST", f"{AT}/resume/preview", "look", preview_resume, body=ResumeRequest, names=names_on_resume),
+    Call("POST", f"{AT}/resume/preview", "look", preview_resume, body=ResumeRequest, names=_changes),
     Call("POST", f"{AT}/analyze/heads", "compute", heads, body=HeadsRequest, answer=HeadsMap, alone=True),
 )

@@ -4,9 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from llm_testing.api.adapters import ADAPTERS
 from llm_testing.api.calls import Calls
 from llm_testing.api.checkpoints import CHECKPOINTS
 from llm_testing.api.estimates import ESTIMATES
+from llm_testing.api.exports import EXPORTS
+from llm_testing.api.finetuning import TUNING
 from llm_testing.api.general import GENERAL
 from llm_testing.api.history import HISTORY
 from llm_testing.api.live import answer_of
@@ -17,7 +20,19 @@ from llm_testing.api.runs import RUNS
 from llm_testing.api.texts import TEXTS
 from llm_testing.service.lab import Lab
 
-TABLE = (*GENERAL, *COMMANDS, *RUNS, *HISTORY, *CHECKPOINTS, *PLAYGROUND, *TEXTS, *ESTIMATES)
+TABLE = (
+    *GENERAL,
+    *COMMANDS,
+    *RUNS,
+    *HISTORY,
+    *CHECKPOINTS,
+    *PLAYGROUND,
+    *TEXTS,
+    *TUNING,
+    *ADAPTERS,
+    *EXPORTS,
+    *ESTIMATES,
+)
 DESCRIBED_AT = ("/openapi.json", "/api/openapi.json")
 
 

@@ -101,7 +101,7 @@ def samples_table(asked: Asked) -> StreamingResponse:
 
 
 def attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:
-    """What is taken away, in pieces, as a file of that name."""
+    """Blocks as a file that a browser saves."""
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return StreamingResponse(blocks, media_type=media_type, headers=headers)
 

@@ -76,6 +76,8 @@ async def _events(asked: Asked, seen: Cursor | None) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     while True:
         live = lab.live() or lab.last()  # two attributes; nothing is read while nothing has changed
+        if live is not None and asked.query.run_id is None and live.kind != asked.kind:
+            live = None  # the other track's
         if asked.query.run_id is None and live is not None and (seen is None or seen.run_id != live.run_id):
             if seen is not None:  # a reader hears the end of one run before the next
                 yield b"".join((await run_in_threadpool(_news, asked, seen))[:-1])
@@ -99,9 +101,9 @@ def _news(asked: Asked, seen: Cursor | None) -> list[bytes]:
     lab, run_id = asked.lab, seen and seen.run_id
     try:
         chunks = [] if seen is None else _journals(asked, seen)
-        return [*chunks, _event(asked, "status", status(lab, run_id), seen)]
+        return [*chunks, _event(asked, "status", status(lab, run_id, asked.kind), seen)]
     except UserError:  # it was discarded or deleted meanwhile, or its folder is damaged
-        return [_event(asked, "status", status(lab), None)]
+        return [_event(asked, "status", status(lab, None, asked.kind), None)]
 
 
 def _journals(asked: Asked, seen: Cursor) -> list[bytes]:

@@ -24,13 +24,14 @@ from llm_testing.errors import (
     DataError,
     DownloadError,
     NotEnoughDisk,
+    NotEnoughMemory,
     NotFound,
     UserError,
 )
 from llm_testing.store.places import RUNS
 
 PROGRAM = "python -m llm_testing"
-WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, BadRunId, NotFound)
+WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, NotEnoughMemory, BadRunId, NotFound)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -133,7 +134,10 @@ def _add_estimates(commands: Any) -> None:
 def _add_texts(commands: Any) -> None:
     write = _command(commands, "generate", texts.generate)
     write.add_argument("what", metavar="RUN_ID|CHECKPOINT", help="a run's newest checkpoint, or RUN_ID/step-00001000")
-    write.add_argument("--prompt", required=True, metavar="TEXT", help="the beginning that the model continues")
+    write.add_argument(
+        "--prompt", required=True, metavar="TEXT", help="what the model continues; a tuned model answers it"
+    )
+    write.add_argument("--base", action="store_true", help="have the base of a tuned model answer, for comparison")
     write.add_argument("--max-tokens", type=_number(int, 1, 1_000_000), metavar="N", help="how much to write")
     write.add_argument("--temperature", type=_number(float, 0, 100), metavar="X", help="0 takes the likeliest token")
     write.add_argument("--top-k", type=_number(int, 1, 1_000_000), metavar="N", help="draw from the N likeliest only")
@@ -144,7 +148,21 @@ def _add_texts(commands: Any) -> None:
     out = _command(commands, "export", texts.export)
     out.add_argument("what", metavar="RUN_ID|CHECKPOINT")
     out.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
+    _add_form(out)
     _known(out)
+    send = _command(commands, "push", texts.push)
+    send.add_argument("what", metavar="RUN_ID|CHECKPOINT")
+    send.add_argument("--repo", required=True, metavar="OWNER/NAME", help="made where it is not there")
+    send.add_argument("--public", action="store_true", help="let everybody see a repository that is made")
+    _add_form(send)
+    _known(send)
+    again = _command(commands, "repeat", texts.repeat)
+    again.add_argument("run_id", metavar="RUN_ID")
+    again.add_argument("--form", choices=("cli", "yaml", "python"), default="cli", help="[default %(default)s]")
+    _known(again)
+    _known(
+        _command(_group(commands, "models", "the open models there are to tune"), "list", texts.list_models), json=True
+    )
 
     kinds = _group(commands, "corpora", "the texts there are to train on")
     _known(_command(kinds, "list", texts.list_corpora), json=True)
@@ -157,6 +175,13 @@ def _add_texts(commands: Any) -> None:
     tables.add_argument("--markdown", action="store_true", help="as Markdown, as in the README")
     tables.add_argument("--into", type=Path, metavar="FILE", help="rewrite the tables between a file's markers")
     _known(tables)
+
+
+def _add_form(command: Any) -> None:
+    command.add_argument(
+        "--form", choices=("merged", "adapter", "gguf"), default="merged",
+        help="merged: the whole model; adapter: PEFT's folder; gguf: for llama.cpp [default %(default)s]",
+    )  # fmt: skip
 
 
 def _add_runs(commands: Any) -> None:

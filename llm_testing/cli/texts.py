@@ -9,6 +9,7 @@ from llm_testing.cli.door import new_sampling, open_lab
 from llm_testing.cli.tables import markdown_tables, plain_tables, preset_table, rewrite
 from llm_testing.cli.terminal import ProgressLine
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.models import known_models
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.presets_finetune import FINETUNE_PRESETS
@@ -26,11 +27,18 @@ def generate(args: argparse.Namespace) -> int:
         top_p=args.top_p,
         seed=args.seed,
     )
-    pieces = open_lab(args).generate(args.what, args.prompt, sampling)
+    lab = open_lab(args)
+    if args.base:
+        chats, opened = lab.finetuning.chats, lab.finetuning.chats.open(args.what)
+        prompt = chats.prompt(opened, [{"role": "user", "content": args.prompt}])
+        pieces = (piece.text for piece in chats.answer(opened, {"base": prompt}, sampling))
+    else:
+        pieces = lab.generate(lab.finetuning.exports.named(args.what), args.prompt, sampling)
     if args.json:
         print_json({"checkpoint": args.what, "prompt": args.prompt, "text": "".join(pieces)})
         return OK
-    sys.stdout.write(args.prompt)
+    if not lab.finetuning.adapters.has(args.what):
+        sys.stdout.write(args.prompt)  # an answer stands alone, a continuation does not
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
@@ -39,8 +47,41 @@ def generate(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Write a checkpoint as a folder that transformers loads."""
-    print_lines([f"Exported to {open_lab(args).export(args.what, args.to)}"])
+    """Write a checkpoint as a folder: merged for transformers, the adapter alone, or a GGUF file."""
+    print_lines([f"Exported to {open_lab(args).finetuning.exports.write(args.what, args.form, args.to)}"])
+    return OK
+
+
+def push(args: argparse.Namespace) -> int:
+    """Send a checkpoint to a repository on the Hub, with the token in HF_TOKEN."""
+    url = open_lab(args).finetuning.exports.push(args.what, args.repo, args.form, not args.public)
+    print_lines([f"It is at {url}"])
+    return OK
+
+
+def list_models(args: argparse.Namespace) -> int:
+    """The open models that are known by name, with the length and rank that suit each."""
+    models = known_models()
+    if args.json:
+        keys = ("name", "hf_id", "family", "params_billion", "recommended_max_seq", "recommended_lora_r", "tags")
+        print_json({"models": [{key: getattr(model, key) for key in keys} for model in models]})
+        return OK
+    heads = ("name", "Hub id", "parameters", "length", "rank", "tags")
+    print_lines(
+        table(
+            heads,
+            (
+                (m.name, m.hf_id, m.num_parameters, m.recommended_max_seq, m.recommended_lora_r, ", ".join(m.tags))
+                for m in models
+            ),
+        )
+    )
+    return OK
+
+
+def repeat(args: argparse.Namespace) -> int:
+    """What repeats a run: its command line, or a file for --config, or lines of Python."""
+    print_lines([open_lab(args).finetuning.exports.repeat(args.run_id)[args.form]])
     return OK
 
 

@@ -126,7 +126,7 @@ class FinetuneConfig(Options):
     base_dtype: Annotated[Literal["auto", "fp32", "bf16", "fp16"], Show("Weights held in", "Model")] = "auto"
     """Number format of the base model's weights; auto: frozen ones in the run's precision, trained ones in fp32."""
     fast_mode: Annotated[bool, Show("Fast mode", "Training", level="basic")] = False
-    """Packing, fused attention, and a loss that never holds all logits; off, padding and the model's own plain way."""
+    """Packing, fused attention and layers, logits of learned tokens only; off, padding and the model's own way."""
     use_gradient_checkpointing: Annotated[bool, Show("Checkpointing of activations", "Training")] = True
     """Recompute each block's activations in the backward pass instead of keeping them: less memory, more time."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1), Show("Seed", "Training")] = 1337
@@ -160,6 +160,8 @@ class FinetuneConfig(Options):
         int, Field(ge=1, le=2048), Show("Answer length", "Watching", unit="tokens", resume="change")
     ] = 64
     """How long each answer may be."""
+    measure_forgetting: Annotated[bool, Show("Measure forgetting", "Watching")] = False
+    """Take the perplexity of general English (pages of python-docs) before and after, to see what is forgotten."""
 
     save_adapter: Annotated[bool, Show("Save the adapter", "Checkpoints", resume="change")] = True
     """Write the finished adapter (or the whole model, for full) as a standard folder beside the checkpoints."""

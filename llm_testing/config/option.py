@@ -46,13 +46,13 @@ class Option:
     """One option's facts, read from its declaration.
 
     Args:
-        kind: "int", "float", "bool", "choice", "text" or "texts" (several texts).
+        kind: "int", "float", "bool", "choice", "text", "texts" (several texts) or "rows" (several sets of options).
         minimum, maximum: inclusive bounds of a number, or of how many characters or texts there are; or None.
         nullable: None is a value of its own ("choose for me").
     """
 
     name: str
-    kind: Literal["int", "float", "bool", "choice", "text", "texts"]
+    kind: Literal["int", "float", "bool", "choice", "text", "texts", "rows"]
     default: Any
     choices: tuple[str, ...]
     minimum: float | None
@@ -79,7 +79,8 @@ class Option:
             elif self.minimum is not None:
                 words += f" of at least {number_in_words(self.minimum)}"
         else:
-            words = _lengths("text", "characters", self) if self.kind == "text" else _lengths("a list", "texts", self)
+            what = {"text": ("text", "characters"), "texts": ("a list", "texts"), "rows": ("a list", "entries")}
+            words = _lengths(*what[self.kind], self)
         return words + (", or nothing" if self.nullable else "")
 
 
@@ -148,7 +149,7 @@ def _read(name: str, field: Any) -> Option:
     if typing.get_origin(annotation) is Literal:
         kind, choices = "choice", typing.get_args(annotation)
     elif typing.get_origin(annotation) is tuple:
-        kind = "texts"
+        kind = "texts" if typing.get_args(annotation)[0] is str else "rows"
     else:
         kind = {int: "int", float: "float", bool: "bool", str: "text"}[annotation]
     return Option(

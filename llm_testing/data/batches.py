@@ -49,6 +49,12 @@ class ExampleBatches:
         """Sequences an epoch."""
         return len(self._units)
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Sequences, and tokens of the longest, in the largest batch that there is."""
+        widest = max(sum(len(tokens.ids) - 1 for tokens in unit) for unit in self._units)
+        return min(self._batch_size, len(self._units)), widest
+
     def epoch_of(self, step: int) -> float:
         """Epochs read after `step` updates."""
         whole, rest = divmod(step, self.steps_per_epoch)
@@ -56,7 +62,7 @@ class ExampleBatches:
 
     def micro_batches(self, step: int) -> list[Batch]:
         """The micro-batches of update number `step`, counted from 0."""
-        units = self._step_units(step)
+        units = self.units(step)
         return [
             as_batch(units[first : first + self._batch_size], self._packing, self._pad_id)
             for first in range(0, len(units), self._batch_size)
@@ -64,7 +70,7 @@ class ExampleBatches:
 
     def num_tokens(self, step: int) -> int:
         """Tokens that update number `step` reads, padding left out."""
-        return sum(len(tokens.ids) - 1 for unit in self._step_units(step) for tokens in unit)
+        return sum(len(tokens.ids) - 1 for unit in self.units(step) for tokens in unit)
 
     def spread(self, num_batches: int) -> Iterator[Batch]:
         """At most num_batches batches of evenly spaced sequences, the same ones at each call."""
@@ -79,7 +85,8 @@ class ExampleBatches:
         for first in range(0, len(units), self._batch_size):
             yield as_batch(units[first : first + self._batch_size], self._packing, self._pad_id)
 
-    def _step_units(self, step: int) -> list[tuple[Tokens, ...]]:
+    def units(self, step: int) -> list[tuple[Tokens, ...]]:
+        """The sequences of update number `step`, each one example or the several that are packed in it."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             random = np.random.Generator(np.random.PCG64([self._seed, epoch]))

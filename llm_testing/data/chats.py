@@ -1,8 +1,10 @@
 """A model's tokenizer and chat template together: what a question becomes before the model answers it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from llm_testing.data.examples import Message
 from llm_testing.data.templates import OWN, TemplateProcess
 
 
@@ -43,12 +45,22 @@ class Chat:
         Raises:
             DataError: the template cannot be used.
         """
+        return self.encode_turns([{"role": "user", "content": prompt}])
+
+    def encode_turns(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a conversation whose last turn the model answers; of a text model, of that turn alone.
+
+        Raises:
+            DataError: the template cannot be used, or refuses the conversation.
+        """
         if self.template == "text":
-            return [*self.tokenizer.begin_ids, *self.tokenizer.encode(prompt)[0]] or [min(self.end_id)]
-        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+            said = messages[-1]["content"]
+            return [*self.tokenizer.begin_ids, *self.tokenizer.encode(said)[0]] or [min(self.end_id)]
+        begun = messages[0]["role"] == "system" or not self.system_prompt
+        system = [] if begun else [{"role": "system", "content": self.system_prompt}]
         source = self.tokenizer.template if self.template == "model" else OWN[self.template]
         with TemplateProcess(source, {"bos_token": "", "eos_token": "", **self.tokenizer.named_tokens}) as renderer:
-            (text,) = renderer.render([([*system, {"role": "user", "content": prompt}], True)])
+            (text,) = renderer.render([([*system, *messages], True)])
         ids = self.tokenizer.encode(text)[0]
         return ids if self.template == "model" else [*self.tokenizer.begin_ids, *ids]
 

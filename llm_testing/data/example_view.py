@@ -9,11 +9,16 @@ from llm_testing.data.examples import RowProblem
 
 NUM_BARS = 20
 MOST_TOKENS = 2000
+MOST_BYTES_A_CHARACTER = 4
+_HALF = "\ufffd"
 
 
 @dataclass(frozen=True)
 class SeenTokens:
-    """One sequence, as pairs of a piece of text and whether the model is to learn it; cut counts what did not fit."""
+    """One sequence, as pairs of a token's text and whether the model is to learn it; cut counts what did not fit.
+
+    Tokens that only together are a character are one piece.
+    """
 
     where: str
     pieces: tuple[tuple[str, bool], ...]
@@ -48,11 +53,11 @@ class ExampleView:
     problems: tuple[RowProblem, ...]
 
 
-def view_of(found: Read, shown: Callable[[int], str], num_shown: int) -> ExampleView:
+def view_of(found: Read, shown: Callable[[list[int]], str], num_shown: int) -> ExampleView:
     """Sum up what was read, and show the first sequences.
 
     Args:
-        shown: one token as text.
+        shown: some tokens as text, special ones too.
     """
     sequences = found.sequences
     tokens = sum(len(each.ids) for each in sequences)
@@ -73,17 +78,19 @@ def view_of(found: Read, shown: Callable[[int], str], num_shown: int) -> Example
     )
 
 
-def _seen(tokens: Tokens, shown: Callable[[int], str]) -> SeenTokens:
-    pieces: list[list] = []
-    for token, learned in zip(tokens.ids[:MOST_TOKENS].tolist(), tokens.learned[:MOST_TOKENS].tolist(), strict=True):
-        if pieces and pieces[-1][1] == learned:
-            pieces[-1][0] += shown(token)
-        else:
-            pieces.append([shown(token), learned])
-    return SeenTokens(
-        tokens.where, tuple((text, learned) for text, learned in pieces), len(tokens.ids), int(tokens.learned.sum()),
-        tokens.cut,
-    )  # fmt: skip
+def _seen(tokens: Tokens, shown: Callable[[list[int]], str]) -> SeenTokens:
+    ids, learned = tokens.ids[:MOST_TOKENS].tolist(), tokens.learned[:MOST_TOKENS].tolist()
+    pieces, held = [], []
+    for at, token in enumerate(ids):
+        held.append(token)
+        text = shown(held)
+        last = at + 1 == len(ids) or learned[at + 1] != learned[at]
+        # A character may be several tokens of bytes, of which none alone is text.
+        if text.endswith(_HALF) and not last and len(held) < MOST_BYTES_A_CHARACTER:
+            continue
+        pieces.append((text, learned[at]))
+        held = []
+    return SeenTokens(tokens.where, tuple(pieces), len(tokens.ids), int(tokens.learned.sum()), tokens.cut)
 
 
 def _histogram(lengths: list[int]) -> tuple[tuple[int, int, int], ...]:

@@ -27,28 +27,36 @@ class NotRepeatable(Exception):
     """A recording in which a layer reaches further than its neighbours."""
 
 
-def repeat(recording: Recording, num_layers: int) -> Repeated:
-    """The recording as it would be with num_layers layers, at least as many as were traced.
+class Repeater:
+    """A recording that stands for deeper ones; what is found out about it serves for every depth."""
 
-    Raises:
-        NotRepeatable: where the events of a layer point beyond its neighbours; then only a full trace helps.
-    """
-    extra = num_layers - recording.num_layers
-    if extra < 0 or (extra and recording.num_layers < 3):
-        raise NotRepeatable(f"{recording.num_layers} traced layers cannot stand for {num_layers}.")
-    names = _Names(recording, extra)
-    pieces: list[tuple[np.ndarray, slice, int]] = []
-    for run, layer, downwards in _runs(recording):
-        # Layers behind the copies have moved, and with them what they point at.
-        targets = [layer if layer < 2 else layer + extra]
-        if layer == FIRST_MIDDLE:
-            targets += range(2, 2 + extra)
-        told = [(names.of(run, layer, target), run, target - layer) for target in targets]
-        pieces += told[::-1] if downwards else told
-    named = np.concatenate([names_of_run for names_of_run, _, _ in pieces])
-    events = np.concatenate([np.arange(run.start, run.stop) for _, run, _ in pieces])
-    moved = np.concatenate([np.full(run.stop - run.start, by) for _, run, by in pieces])
-    return _renumbered(recording, num_layers, named, events, moved, names)
+    def __init__(self, recording: Recording):
+        self._recording = recording
+        self._parts, self._runs = _Parts(recording), _runs(recording)
+
+    def repeat(self, num_layers: int) -> Repeated:
+        """The recording as it would be with num_layers layers, at least as many as were traced.
+
+        Raises:
+            NotRepeatable: where the events of a layer point beyond its neighbours; then only a full trace helps.
+        """
+        recording = self._recording
+        extra = num_layers - recording.num_layers
+        if extra < 0 or (extra and recording.num_layers < 3):
+            raise NotRepeatable(f"{recording.num_layers} traced layers cannot stand for {num_layers}.")
+        names = _Names(recording, self._parts, extra)
+        pieces: list[tuple[np.ndarray, slice, int]] = []
+        for run, layer, downwards in self._runs:
+            # Layers behind the copies have moved, and with them what they point at.
+            targets = [layer if layer < 2 else layer + extra]
+            if layer == FIRST_MIDDLE:
+                targets += range(2, 2 + extra)
+            told = [(names.of(run, layer, target), run, target - layer) for target in targets]
+            pieces += told[::-1] if downwards else told
+        named = np.concatenate([names_of_run for names_of_run, _, _ in pieces])
+        events = np.concatenate([np.arange(run.start, run.stop) for _, run, _ in pieces])
+        moved = np.concatenate([np.full(run.stop - run.start, by) for _, run, by in pieces])
+        return _renumbered(recording, num_layers, named, events, moved, names)
 
 
 def same_steps(one: Recording, other: Recording) -> bool:
@@ -61,29 +69,41 @@ def same_steps(one: Recording, other: Recording) -> bool:
     )
 
 
+class _Parts:
+    """Which allocations of different layers play the same part.
+
+    twin: (A,) the allocation of layer 1 that plays the same part as each, or -1.
+    player: (A, layers) by an allocation of layer 1 and a layer, the one there that plays its part, or -1.
+    """
+
+    def __init__(self, recording: Recording):
+        layers, sections = recording.alloc_layer.tolist(), recording.sections
+        keys: list[tuple] = []
+        for section, layer in zip(recording.alloc_section.tolist(), layers, strict=True):
+            micro, stage, section_layer = sections[section]
+            # A section's layer counts from the allocation's: the same difference in each layer.
+            offset = NO_LAYER if section_layer == NO_LAYER else (section_layer - layer, "from own")
+            keys.append((micro, stage, offset, layer))
+        places = _places(keys)
+        by_key = {(*key, place): number for number, (key, place) in enumerate(zip(keys, places, strict=True))}
+        twins = [
+            by_key.get((*key[:3], FIRST_MIDDLE, place), -1) if key[3] != NO_LAYER else -1
+            for key, place in zip(keys, places, strict=True)
+        ]
+        self.twin = np.array(twins, dtype=np.int64)
+        self.player = np.full((len(twins), recording.num_layers), -1, dtype=np.int64)
+        for number in reversed(range(len(twins))):  # of several the first counts
+            if twins[number] >= 0:
+                self.player[twins[number], layers[number]] = number
+
+
 class _Names:
     """What an allocation is called in the longer recording: its old number, or one beyond for a copy's own."""
 
-    def __init__(self, recording: Recording, extra: int):
-        self._recording, self._extra = recording, extra
+    def __init__(self, recording: Recording, parts: _Parts, extra: int):
+        self._recording, self._parts, self._extra = recording, parts, extra
         self._layer = recording.alloc_layer
         self.num_traced = len(recording.num_bytes)
-        keys: list[tuple] = []
-        for section, layer in zip(recording.alloc_section, self._layer, strict=True):
-            micro, stage, section_layer = recording.sections[section]
-            # A section's layer counts from the allocation's: the same difference in each layer.
-            offset = NO_LAYER if section_layer == NO_LAYER else (section_layer - layer, "from own")
-            keys.append((micro, stage, offset, int(layer)))
-        places = _places(keys)
-        by_key = {(*key, place): number for number, (key, place) in enumerate(zip(keys, places, strict=True))}
-        # The allocation of layer 1 that plays the same part.
-        self._twin = np.array(
-            [
-                by_key.get((*key[:3], FIRST_MIDDLE, place), -1) if key[3] != NO_LAYER else -1
-                for key, place in zip(keys, places, strict=True)
-            ],
-            dtype=np.int64,
-        )
 
     def of(self, run: slice, layer: int, target: int) -> np.ndarray:
         """Names for a run of events of `layer`, told as those of layer `target` of the longer recording."""
@@ -98,7 +118,7 @@ class _Names:
         return names
 
     def _name(self, allocations: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        twins = self._twin[allocations]
+        twins = self._parts.twin[allocations]
         copied = (targets >= 2) & (targets < 2 + self._extra)
         if np.any(copied & (twins < 0)):
             raise NotRepeatable("A middle layer does what the others do not.")
@@ -111,12 +131,9 @@ class _Names:
 
     def _at(self, allocations: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """The allocations that play the same parts in other traced layers."""
-        found = np.full(len(allocations), -1)
-        for place, (number, layer) in enumerate(zip(allocations, wanted, strict=True)):
-            if self._layer[number] != layer and self._layer[number] != NO_LAYER:
-                same = np.flatnonzero((self._twin == self._twin[number]) & (self._layer == layer))
-                found[place] = same[0] if len(same) and self._twin[number] >= 0 else -1
-        return found
+        twins, player = self._parts.twin[allocations], self._parts.player
+        known = (twins >= 0) & (wanted >= 0) & (wanted < player.shape[1])
+        return np.where(known, player[twins * known, wanted * known], -1)
 
 
 def _places(keys: list[tuple]) -> list[int]:
@@ -184,7 +201,7 @@ def _renumbered(
         alloc_section=event_section[begins],
         alloc_layer=np.where(layer == NO_LAYER, NO_LAYER, layer + moved[begins]),
         term=recording.term[origin],
-        op=tuple(recording.op[index] for index in origin),
+        op=tuple(map(recording.op.__getitem__, origin.tolist())),
     )
     return Repeated(repeated, origin)
 
@@ -193,9 +210,11 @@ def _moved_sections(
     recording: Recording, events: np.ndarray, moved: np.ndarray
 ) -> tuple[tuple[Section, ...], np.ndarray]:
     """The sections of a longer recording, and that of each event."""
-    pairs, event_section = np.unique(np.stack([recording.event_section[events], moved]), axis=1, return_inverse=True)
+    # One number for each pair of section and shift; shifts are from 0 up, as layers only move behind.
+    apart = int(moved.max(initial=0)) + 1
+    pairs, event_section = np.unique(recording.event_section[events] * apart + moved, return_inverse=True)
     sections = []
-    for old, by in pairs.T:
+    for old, by in zip(*np.divmod(pairs, apart), strict=True):
         micro, stage, layer = recording.sections[old]
         sections.append(Section(micro, stage, layer if layer == NO_LAYER else layer + int(by)))
     return tuple(sections), event_section.reshape(-1)

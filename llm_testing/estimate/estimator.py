@@ -7,13 +7,16 @@ Anything else is traced anew. What was traced is kept, the least recently used g
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.allocator import reserve
 from llm_testing.estimate.budget import Budget, verdict_of
 from llm_testing.estimate.depth import NotRepeatable
-from llm_testing.estimate.jobs import AskModel, Job, ModelFacts, WarmUp, model_text
+from llm_testing.estimate.jobs import AskCounts, AskModel, Job, ModelFacts, WarmUp, counts_question, model_text
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.result import Estimate
 from llm_testing.estimate.step import CUDA_ROUNDING, Family, Step
@@ -23,6 +26,8 @@ KEPT = 64
 """Traces remembered; each is some hundred kilobytes."""
 MISSING = object()
 TRACED_LAYERS = (3, 4)
+Traced = Family | Recording | ModelFacts | None
+"""What traces give; None for a family whose traces do not repeat."""
 THRESHOLDS = {"cuda": (3072,), "cpu": ()}
 """Tokens a micro-batch beyond which a kernel works differently, so that sizes on both sides are no straight line.
 
@@ -39,7 +44,8 @@ class Estimator:
 
     def __init__(self, worker: Worker | None = None):
         self._worker = worker or Worker()
-        self._traces: OrderedDict[Any, Family | Recording | ModelFacts | None] = OrderedDict()
+        self._traces: OrderedDict[Any, Traced] = OrderedDict()
+        self._on_the_way: dict[Any, Future] = {}
         # Around the dictionary alone: what is remembered answers while something else is traced.
         self._guard = threading.Lock()
 
@@ -58,12 +64,16 @@ class Estimator:
             ConfigError: for one that transformers does not know.
             TraceFailed: if it cannot be read at all.
         """
-        question = AskModel(model_text(values))
-        facts = self._recall(question)
-        if facts is MISSING:
-            facts = self._worker.trace(question)
-            self._remember(question, facts)
-        return facts
+        return self._answer(AskModel(model_text(values)))
+
+    def counts(self, values: dict[str, Any], config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            TraceFailed: if it cannot be read at all.
+        """
+        return self._answer(counts_question(values, config))
 
     def estimate(self, job: Job, budget: Budget, quick: bool = False) -> Estimate:
         """The memory of a run's step, and whether it fits the budget.
@@ -130,8 +140,8 @@ class Estimator:
             # Traces of two micro-batches tell what one does; the other way round they do not.
             family = self._recall((job.family(), batches, few, num_micro)) if family is MISSING else family
         if family is MISSING:
-            family = self._traced(job, few, batches)
-            self._remember((job.family(), batches, few, job.num_micro), family)
+            key = (job.family(), batches, few, job.num_micro)
+            family = self._once(key, lambda: self._traced(job, few, batches))
         if family is None:
             raise NotRepeatable("Traces of this kind do not repeat.")
         return family, units
@@ -147,11 +157,34 @@ class Estimator:
 
     def _recording(self, job: Job) -> Recording:
         key = (job.family(), job.num_layers, job.batch_size, job.num_micro)
-        recording = self._recall(key)
-        if recording is MISSING:
-            recording = self._worker.trace(job)
-            self._remember(key, recording)
-        return recording
+        return self._once(key, lambda: self._worker.trace(job))
+
+    def _once(self, key: Any, make: Callable[[], Traced]) -> Traced:
+        """What is remembered under a key, else what make gives: whoever asks meanwhile gets the same."""
+        with self._guard:
+            if key in self._traces:
+                self._traces.move_to_end(key)
+                return self._traces[key]
+            answer = self._on_the_way.get(key)
+            first = answer is None
+            if first:
+                answer = self._on_the_way[key] = Future()
+        if not first:
+            return answer.result()
+        try:
+            value = make()
+            self._remember(key, value)
+            answer.set_result(value)
+            return value
+        except BaseException as error:
+            answer.set_exception(error)
+            raise
+        finally:
+            with self._guard:
+                del self._on_the_way[key]
+
+    def _answer(self, question: AskModel | AskCounts) -> Any:
+        return self._once(question, lambda: self._worker.trace(question))
 
     def _recall(self, key: Any) -> Any:
         with self._guard:
@@ -159,7 +192,7 @@ class Estimator:
                 self._traces.move_to_end(key)
             return self._traces.get(key, MISSING)
 
-    def _remember(self, key: Any, value: Family | Recording | ModelFacts | None) -> None:
+    def _remember(self, key: Any, value: Traced) -> None:
         with self._guard:
             self._traces[key] = value
             while len(self._traces) > KEPT:

@@ -102,6 +102,14 @@ class AskModel:
 
 
 @dataclass(frozen=True)
+class AskCounts:
+    """A question about how many numbers a model has with its adapter, and how many of them are trained."""
+
+    model: str
+    config: FinetuneConfig
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """What its config says of a model.
 
@@ -169,6 +177,13 @@ def finetuning_job(config: FinetuneConfig, facts: ModelFacts, device: str, threa
         threads=threads,
         period=facts.period,
     )
+
+
+def counts_question(values: dict[str, Any], config: FinetuneConfig) -> AskCounts:
+    """The question, with those options alone that the answer depends on; 4 bits hold as many numbers as any."""
+    adapter = "full" if config.adapter == "full" else "lora"
+    asked = {"adapter": adapter, **{name: getattr(config, name) for name in ("lora_r", "use_dora", "target_modules")}}
+    return AskCounts(model_text(values), FinetuneConfig.build(asked))
 
 
 def model_text(values: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from llm_testing.estimate.depth import NotRepeatable, Repeated, repeat, same_steps
+from llm_testing.estimate.depth import NotRepeatable, Repeated, Repeater, same_steps
 from llm_testing.estimate.recording import BACKWARD, FORWARD, TERMS, Recording, Section
 
 CUDA_ROUNDING = 512
@@ -121,8 +121,11 @@ class Family:
 
     def __init__(self, smaller: Recording, larger: Recording, batches: tuple[int, int]):
         self._template, self._batch = larger, batches[1]
+        self._repeater = Repeater(larger)
+        # Of a draft mostly the batch changes, whose depth was there before.
+        self._last: Repeated | None = None
         self._deeper = larger.num_layers - smaller.num_layers
-        foretold = repeat(smaller, larger.num_layers)
+        foretold = Repeater(smaller).repeat(larger.num_layers)
         if not same_steps(foretold.recording, larger):
             raise NotRepeatable("Traces of two depths or batch sizes do not do the same.")
         growth = larger.num_bytes - foretold.recording.num_bytes
@@ -154,11 +157,17 @@ class Family:
             raise NotRepeatable("These recordings are of another depth or have no second micro-batch.")
         if batch_size != self._batch and self._batches[0] == self._batches[1]:
             raise NotRepeatable("These recordings are of one batch size only.")
-        told = repeat(template, num_layers)
+        told = self._deep(num_layers)
         num_bytes = told.recording.num_bytes + self._by_batch[told.origin] * (batch_size - self._batch)
         num_bytes = num_bytes + self._by_layer[told.origin] * deeper
         recording = _with(told, num_bytes, deeper, self._per_layer)
         return Step(one_micro(recording) if num_micro == 1 else recording, rounding, workspaces)
+
+    def _deep(self, num_layers: int) -> Repeated:
+        last = self._last
+        if last is None or last.recording.num_layers != num_layers:
+            last = self._last = self._repeater.repeat(num_layers)
+        return last
 
 
 def one_micro(recording: Recording) -> Recording:

@@ -10,6 +10,7 @@ from llm_testing.estimate.jobs import GPTJob
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.trace_cpu import CPUSemantics
 from llm_testing.estimate.trace_cuda import CUDASemantics
+from llm_testing.estimate.trace_fake import Memory
 from llm_testing.estimate.trace_semantics import Semantics
 from llm_testing.estimate.trace_step import CPU, Stage, record_step
 from llm_testing.model.gpt import GPT
@@ -17,7 +18,7 @@ from llm_testing.train.optim import build_optimizer
 from llm_testing.train.step import TrainingStep
 
 
-def trace_gpt(job: GPTJob) -> Recording:
+def trace_gpt(job: GPTJob, memory: Memory) -> Recording:
     """Record the step that this job describes."""
     semantics: Semantics = CUDASemantics() if job.device == "cuda" else CPUSemantics(job.threads)
 
@@ -32,9 +33,9 @@ def trace_gpt(job: GPTJob) -> Recording:
             optimizer = build_optimizer(model, job.config)
         step = TrainingStep(model, optimizer, job.config, CPU)
         layers = tuple(f"blocks.{index}" for index in range(job.num_layers))
-        return Stage(step, layers, model.head, tokens, job.num_micro)
+        return Stage(step, layers, model.head, tokens, tokens, job.num_micro)
 
-    return record_step(build, semantics)
+    return record_step(build, semantics, memory)
 
 
 def gpt_on_meta(job: GPTJob) -> GPT:

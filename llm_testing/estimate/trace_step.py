@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from llm_testing.estimate.recording import NO_LAYER, Recording, Section
+from llm_testing.estimate.trace_fake import Memory, QuickFakeMode
 from llm_testing.estimate.trace_marks import Marks
 from llm_testing.estimate.trace_recorder import NotTraceable, Recorder
 from llm_testing.estimate.trace_semantics import Semantics
@@ -24,7 +25,7 @@ class Stage:
         training: the step to trace, over a model of tensors without data.
         layers: names of the repeated blocks, in order.
         head: the module that makes the logits.
-        tokens: makes the inputs, or the targets, of a micro-batch.
+        tokens, targets: make the inputs and the targets of a micro-batch.
         num_micro: micro-batches in the step.
         period: layers that count as one, as their kinds repeat; what is left over belongs to the last.
     """
@@ -33,6 +34,7 @@ class Stage:
     layers: tuple[str, ...]
     head: nn.Module
     tokens: Callable[[], Tensor]
+    targets: Callable[[], Tensor]
     num_micro: int
     period: int = 1
 
@@ -43,18 +45,19 @@ class Stage:
         return tuple(self.layers[s : None if i == last else s + self.period] for i, s in enumerate(starts))
 
 
-def record_step(build: Callable[[], Stage], semantics: Semantics) -> Recording:
+def record_step(build: Callable[[], Stage], semantics: Semantics, memory: Memory) -> Recording:
     """Trace the second step of a run: the optimizer's state is there already.
 
     Args:
         build: makes the stage; called where every tensor made is one without data.
+        memory: of what operations give, from earlier traces.
 
     Raises:
         NotTraceable: for a step that needs the value of a tensor.
     """
-    with FakeTensorMode(), semantics.active():
+    with QuickFakeMode(memory) as fake, semantics.active():
         stage = build()
-        recorder = Recorder(semantics.scratch, semantics.rewrites())
+        recorder = Recorder(fake, semantics.scratch, semantics.rewrites())
         semantics.adapt(stage.training.optimizer, recorder)
         model, units = stage.training.model, stage.units()
         marks = Marks(recorder, [[model.get_submodule(name) for name in unit] for unit in units], stage.head)
@@ -97,7 +100,7 @@ def _step(recorder: Recorder, marks: Marks, stage: Stage, semantics: Semantics, 
     for micro in range(stage.num_micro):
         marks.begin(micro)
         # As in the loop, the next batch comes before the last one goes.
-        x_BT, y_BT = (semantics.place(recorder, tokens) for tokens in (stage.tokens, stage.tokens))
+        x_BT, y_BT = (semantics.place(recorder, tokens) for tokens in (stage.tokens, stage.targets))
         for tokens_BT in (x_BT, y_BT):
             recorder.label(tokens_BT, "activations")
         training.micro_step(x_BT, y_BT, y_BT.numel() * stage.num_micro, 0, micro)

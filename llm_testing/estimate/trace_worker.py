@@ -6,6 +6,7 @@ package, and nothing else writes to these pipes.
 """
 
 import faulthandler
+import gc
 import os
 import pickle
 import struct
@@ -24,22 +25,28 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
+    memory: dict = {}
+    # What a trace leaves in cycles is picked up after its answer; looking for it in the midst costs a tenth.
+    gc.disable()
     while (message := read(sys.stdin.buffer)) is not None:
         job, seconds = message
         # A trace that hangs ends the process; its owner sees the pipe close.
         faulthandler.dump_traceback_later(seconds, exit=True)
-        answer = answer_to(job)
+        answer = answer_to(job, memory)
         faulthandler.cancel_dump_traceback_later()
         write(answers, answer)
+        del job, answer, message
+        gc.collect()
+        gc.freeze()
 
 
-def answer_to(job: object) -> tuple[str, object]:
+def answer_to(job: object, memory: dict) -> tuple[str, object]:
     """("done", recording), ("refused", problems with options), or ("failed", why in one line)."""
     # Torch takes seconds to import; until the first job this process costs next to nothing.
     from llm_testing.estimate.trace_jobs import run  # noqa: PLC0415
 
     try:
-        return "done", run(job)
+        return "done", run(job, memory)
     except ConfigError as error:
         return "refused", error.problems
     except Exception as error:  # The job boundary: whatever a model's code raises is its owner's to tell

@@ -25,6 +25,8 @@ class Worker:
     def __init__(self, timeout_s: float = TIMEOUT_S):
         self._timeout_s = timeout_s
         self._one_at_a_time = threading.Lock()
+        # Around what `close` changes while a job may be on its way.
+        self._guard = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._closed = False
 
@@ -39,9 +41,9 @@ class Worker:
             TraceFailed: if the job cannot be traced, or ended the process.
         """
         with self._one_at_a_time:
-            if self._closed:
-                raise TraceFailed("The app is ending.")
             answer = self._ask(job)
+        if self._closed:
+            raise TraceFailed("The app is ending.")
         if answer is None:
             raise TraceFailed("The process that traces ended without an answer; the next estimate starts another.")
         outcome, value = answer
@@ -52,9 +54,12 @@ class Worker:
         return value
 
     def close(self) -> None:
-        """End the process, for good: a job that is still on its way must not leave another behind."""
-        with self._one_at_a_time:
+        """End the process, for good: a job that is on its way is given up, and leaves no other process behind."""
+        with self._guard:
             self._closed = True
+            if self._process is not None:
+                self._process.kill()
+        with self._one_at_a_time:
             self._end()
 
     def __enter__(self) -> Self:
@@ -66,11 +71,12 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """Of the process that is running, if one is."""
-        return self._process.pid if self._process and self._process.poll() is None else None
+        process = self._process
+        return process.pid if process and process.poll() is None else None
 
     def _ask(self, job: object) -> tuple[str, object] | None:
-        if self.pid is None:
-            self._start()
+        if self.pid is None and not self._start():
+            return None
         try:
             write(self._process.stdin, (job, self._timeout_s))
             answer = read(self._process.stdout)
@@ -80,15 +86,19 @@ class Worker:
             self._end()
         return answer
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         self._end()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "llm_testing.estimate.trace_worker"],
-            cwd=_PACKAGE_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._guard:
+            if self._closed:
+                return False
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "llm_testing.estimate.trace_worker"],
+                cwd=_PACKAGE_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            return True
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -24,7 +24,7 @@ class Control:
         # Its lock is reentrant: a signal handler may run in the middle of a call of the same thread.
         self._changed = threading.Condition(threading.RLock())
         self._max_orders = max_orders
-        self._num_commands = 0
+        self._num_commands = self._num_resumes = 0
         self._stop_mode: StopMode | None = None
         self._pause = False
         self._save = False
@@ -55,6 +55,7 @@ class Control:
         """Go on, or forget a pause that has not begun."""
         with self._changed:
             self._pause = False
+            self._num_resumes += 1
             self._tell()
 
     def request_save(self) -> None:
@@ -106,15 +107,34 @@ class Control:
         """Whether to pause; a stop comes first."""
         return self._pause and self._stop_mode is None
 
+    def wait_for(self, answer: Future, through_pause: bool = False) -> bool:
+        """Block until somebody's answer is there, or until a pause is asked for; whether the answer is there.
+
+        Args:
+            through_pause: go on waiting while a pause is asked for.
+
+        Raises:
+            Cancelled: as soon as a stop is asked for.
+        """
+        answer.add_done_callback(lambda _: self._wake())
+        with self._changed:
+            self._changed.wait_for(
+                lambda: answer.done() or self._stop_mode is not None or (self._pause and not through_pause)
+            )
+        self.check()
+        return answer.done()
+
     def wait_while_paused(self, on_idle: Callable[[], object]) -> None:
         """Block until the job may go on or must stop. Costs nothing while it waits.
+
+        A pause that follows a resume before this thread has woken is a new pause: it has to be told of, so this ends.
 
         Args:
             on_idle: called in this thread for each order or save that arrives meanwhile; it takes them.
         """
         with self._changed:
-            seen = self._num_commands
-        while self.pause_requested:
+            seen, resumes = self._num_commands, self._num_resumes
+        while self.pause_requested and self._num_resumes == resumes:
             if self._save or self._orders:
                 on_idle()
             with self._changed:
@@ -145,6 +165,10 @@ class Control:
     def _tell(self) -> None:
         self._num_commands += 1
         self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
 
 class Order:

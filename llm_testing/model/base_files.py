@@ -23,6 +23,17 @@ def check_folder(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: no config, code of its own, weights that are not safetensors, or names that point out of the folder.
     """
+    config = check_settings(folder)
+    _check_weights(folder)
+    return config
+
+
+def check_settings(folder: Path) -> dict[str, Any]:
+    """The same without its weights, which may not be there yet: config and tokenizer alone.
+
+    Raises:
+        DataError: no config, code of its own, or names that point out of the folder.
+    """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder} with a model in it.")
     config = _json(folder, "config.json")
@@ -32,7 +43,6 @@ def check_folder(folder: Path) -> dict[str, Any]:
     for name, facts in (("config.json", config), ("tokenizer_config.json", tokenizer)):
         if facts.get("auto_map"):
             raise DataError(f"{name} of {folder.name} asks for code of the model's own, {_REMOTE}.")
-    _check_weights(folder)
     for key, value in tokenizer.items():
         if key.endswith("_file") and value is not None:
             _plain(value, folder, f"{key} in tokenizer_config.json")

@@ -12,6 +12,7 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.errors import DataError
 from llm_testing.model.base_files import check_folder
 from llm_testing.model.device import dtype_of
+from llm_testing.model.fused_layers import fuse_layers
 from llm_testing.model.open_model import OpenModel, attention_of, read_config, tuned
 
 
@@ -64,6 +65,8 @@ def load_tuned(folder: Path, tuning: FinetuneConfig, device: torch.device) -> Op
         DataError, ConfigError: as `load_base` and `tuned`.
     """
     model = load_base(folder, tuning, device)
+    if tuning.fast_mode and device.type == "cuda":
+        fuse_layers(model)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(tuning.seed)
         return tuned(model, tuning).to(device)

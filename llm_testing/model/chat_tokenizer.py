@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer
 
+from llm_testing.data.templates import OWN
 from llm_testing.errors import DataError
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
@@ -46,9 +47,9 @@ class ChatTokenizer:
         """The text of token ids, special tokens left out."""
         return self.inner.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
-    def shown(self, token: int) -> str:
-        """One token as people may look at it."""
-        return self.inner.decode([token], clean_up_tokenization_spaces=False)
+    def shown(self, ids: Sequence[int]) -> str:
+        """Tokens as people may look at them, special ones too."""
+        return self.inner.decode(list(ids), clean_up_tokenization_spaces=False)
 
     @property
     def template(self) -> str | None:
@@ -80,9 +81,19 @@ class ChatTokenizer:
                 lengths[number] = 1 if _BYTE_TOKEN.fullmatch(token) else len(token.replace("\u2581", " ").encode())
         return lengths
 
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's files into a folder."""
-        self.inner.save_pretrained(str(folder))
+    def save(self, folder: Path, template: str = "model") -> None:
+        """Write the tokenizer's files into a folder.
+
+        Args:
+            template: that conversations were written by; one of the program's own goes with the files, so that others
+                write them alike.
+        """
+        before = self.inner.chat_template
+        self.inner.chat_template = OWN.get(template, before)
+        try:
+            self.inner.save_pretrained(str(folder))
+        finally:
+            self.inner.chat_template = before
 
     def _begins(self) -> list[int]:
         """What the tokenizer puts before a text of its own accord."""

@@ -13,7 +13,8 @@ from llm_testing.config.presets import Machine
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.model.gpt import KERNELS
 
-_RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft")
+_RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft",
+             "liger-kernel")  # fmt: skip
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 """Where PyTorch keeps its builds for CUDA 13.0; PyPI's build for Windows is for CPUs only."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -1,10 +1,12 @@
 """A GPT as a folder that transformers loads: GPT2LMHeadModel weights, config and tokenizer."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from llm_testing.config.shapes import Shape
 from llm_testing.model.gpt import GPT
 
 
@@ -21,20 +23,7 @@ def export_gpt2(model: GPT, tokenizer_json: str, end_id: int, to: Path) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast  # noqa: PLC0415
 
     shape = model.shape
-    config = GPT2Config(
-        vocab_size=shape.vocab_size,
-        n_positions=shape.context_length,
-        n_embd=shape.n_embd,
-        n_layer=shape.n_layer,
-        n_head=shape.n_head,
-        activation_function="gelu_new",
-        resid_pdrop=model.dropout,
-        embd_pdrop=model.dropout,
-        attn_pdrop=model.dropout,
-        tie_word_embeddings=shape.tie_embeddings,
-        bos_token_id=end_id,
-        eos_token_id=end_id,
-    )
+    config = GPT2Config(**gpt2_config(shape, model.dropout), bos_token_id=end_id, eos_token_id=end_id)
     with torch.device("meta"):
         exported = GPT2LMHeadModel(config)
     exported.load_state_dict(gpt2_tensors(model), assign=True)
@@ -50,6 +39,22 @@ def export_gpt2(model: GPT, tokenizer_json: str, end_id: int, to: Path) -> None:
         model_max_length=shape.context_length,
         clean_up_tokenization_spaces=False,
     ).save_pretrained(to)
+
+
+def gpt2_config(shape: Shape, dropout: float) -> dict[str, Any]:
+    """What the config.json of an exported model says of its size."""
+    return {
+        "vocab_size": shape.vocab_size,
+        "n_positions": shape.context_length,
+        "n_embd": shape.n_embd,
+        "n_layer": shape.n_layer,
+        "n_head": shape.n_head,
+        "activation_function": "gelu_new",
+        "resid_pdrop": dropout,
+        "embd_pdrop": dropout,
+        "attn_pdrop": dropout,
+        "tie_word_embeddings": shape.tie_embeddings,
+    }
 
 
 def gpt2_tensors(model: GPT) -> dict[str, Tensor]:

@@ -50,12 +50,19 @@ class OpenModel(nn.Module):
         """Logits (B, T, V) of tokens (B, T), or of packed ones with their positions, (2, B, T)."""
         return self.inner(**self._inputs(tokens), use_cache=False).logits
 
-    def loss_sum(self, tokens: Tensor, y_BT: Tensor) -> Tensor:
-        """Summed cross-entropy in nats over the targets, those of -100 left out; a 0-dim tensor."""
+    def loss_sum(self, tokens: Tensor, y_BT: Tensor, at_N: Tensor | None = None) -> Tensor:
+        """Summed cross-entropy in nats over the targets, those of -100 left out; a 0-dim tensor.
+
+        Args:
+            at_N: where in the flat targets those are that count: in fast mode no others get logits.
+        """
         if not self.chunked_loss:
             return _cross_entropy(self(tokens).flatten(0, 1), y_BT.flatten())
         hidden_NC = self.causal.base_model(**self._inputs(tokens), use_cache=False).last_hidden_state.flatten(0, 1)
-        pieces = zip(hidden_NC.split(PIECE), y_BT.flatten().split(PIECE), strict=True)
+        y_N = y_BT.flatten()
+        if at_N is not None:
+            hidden_NC, y_N = hidden_NC.index_select(0, at_N), y_N.index_select(0, at_N)
+        pieces = zip(hidden_NC.split(PIECE), y_N.split(PIECE), strict=True)
         if not torch.is_grad_enabled():
             return torch.stack([self._piece(h, y) for h, y in pieces]).sum()
         # Each piece's logits are thrown away and computed again in the backward pass.

@@ -1,37 +1,98 @@
 """The config.json of the model that a fine-tuning run starts from, without its weights."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
-from llm_testing.config.models import known_config, known_models
-from llm_testing.errors import ConfigError, DownloadError, Problem
+from llm_testing.config.models import find_model, known_config, known_models
+from llm_testing.config.pretrain import PretrainConfig
+from llm_testing.config.resolve import shape_of
+from llm_testing.errors import ConfigError, DownloadError, NotFound, Problem
 from llm_testing.hub.models import fetch_model_config
+from llm_testing.model.export import gpt2_config
+from llm_testing.service.bases import is_path, is_run, model_of_package
+from llm_testing.store.runs import RunStore
 from llm_testing.store.strict_json import parse_json
 
+ASKED_AGAIN_S = 60.0
+"""A Hub that did not answer is asked again after this: forms ask with every change."""
 
-def model_config(name: str) -> dict[str, Any]:
-    """A model's config: of the table of known ones, of a folder here, or of the Hub.
+
+class BaseModels:
+    """Configs of base models, asked for again and again while somebody fills in a form; threads may share it.
+
+    Args:
+        models_dir: where downloaded models lie; None looks at none.
+    """
+
+    def __init__(self, store: RunStore, models_dir: Path | None = None):
+        self._store, self._models_dir = store, models_dir
+        self._guard = threading.Lock()
+        self._asked: dict[str, tuple[float, dict[str, Any] | str]] = {}
+
+    def config(self, name: str) -> dict[str, Any]:
+        """A model's config: of a run, of the table of known ones, of a folder here, or of the Hub.
+
+        Raises:
+            ConfigError: naming what is at hand, where it is none of them.
+        """
+        if is_run(name):
+            return self._of_run(name)
+        if (known := known_config(model_of_package(name) or name)) is not None:
+            return known
+        if name.lower().endswith(".gguf"):
+            message = "What is in a GGUF file is known once it has been read: start the run, or give a folder."
+            raise ConfigError([Problem("model_name", message)])
+        if is_path(name):
+            return config_of_folder(Path(name))
+        return self._of_hub(name)
+
+    def _of_run(self, name: str) -> dict[str, Any]:
+        try:
+            record = self._store.open(name.partition("/")[0]).record()
+        except NotFound as error:
+            raise ConfigError([Problem("model_name", str(error))]) from None
+        if record["kind"] == "finetune":
+            return self.config(record["config"]["model_name"])
+        vocab_size = (record.get("data") or {}).get("vocab_size")
+        if not isinstance(vocab_size, int):
+            raise ConfigError([Problem("model_name", f"Run {name} has no model yet. Choose one that has trained.")])
+        config = PretrainConfig.build(record["config"])
+        return {"model_type": "gpt2", **gpt2_config(shape_of(config, vocab_size), config.dropout)}
+
+    def _of_hub(self, name: str) -> dict[str, Any]:
+        if (here := self._downloaded(name)) is not None:
+            return here
+        with self._guard:
+            when, found = self._asked.get(name, (0.0, ""))
+        if isinstance(found, str) and time.monotonic() - when > ASKED_AGAIN_S or not found:
+            try:
+                found = fetch_model_config(name)
+            except DownloadError as error:
+                found = str(error)
+            with self._guard:
+                self._asked[name] = (time.monotonic(), found)
+        if isinstance(found, str):
+            at_hand = ", ".join(model.hf_id for model in known_models())
+            raise ConfigError([Problem("model_name", f"{found} Known without the Hub: {at_hand}.")])
+        return found
+
+    def _downloaded(self, name: str) -> dict[str, Any] | None:
+        known = find_model(name)
+        repo = (known.hf_id if known else name).replace("/", "--")
+        if self._models_dir is None or not repo.strip("."):
+            return None
+        files = sorted(self._models_dir.glob(f"{repo}/*/config.json"))
+        return config_of_folder(files[-1].parent) if files else None
+
+
+def config_of_folder(folder: Path) -> dict[str, Any]:
+    """What a model's folder says of it.
 
     Raises:
-        ConfigError: naming what is at hand, where it is none of them.
+        ConfigError: where it has no config.json, or one that cannot be read.
     """
-    if (known := known_config(name)) is not None:
-        return known
-    if is_folder(name):
-        return _of_folder(Path(name))
-    try:
-        return fetch_model_config(name)
-    except DownloadError as error:
-        at_hand = ", ".join(model.hf_id for model in known_models())
-        raise ConfigError([Problem("model_name", f"{error} Known without the Hub: {at_hand}.")]) from None
-
-
-def is_folder(name: str) -> bool:
-    """Whether a name means a folder of this machine."""
-    return name.startswith((".", "/", "~")) or "\\" in name or Path(name).is_dir()
-
-
-def _of_folder(folder: Path) -> dict[str, Any]:
     file = folder.expanduser() / "config.json"
     try:
         return parse_json(file.read_bytes())

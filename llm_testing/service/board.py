@@ -2,14 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from llm_testing.errors import WrongState
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import check_transition
 from llm_testing.service.views import Live
-from llm_testing.train.events import Event, Logged, Paused, Resumed, Sampled, Warned
+from llm_testing.train.events import Event, Logged, Remembered, Sampled, Warned
 
 _SMOOTHING = 0.1
 
@@ -38,11 +37,20 @@ class Board:
             WrongState: naming both states and the run; nothing was changed.
         """
         with self._lock:
-            try:
-                check_transition(self._live.state, state)
-            except WrongState as error:
-                raise WrongState(f"Run {self._live.run_id}: {error}", self._live.run_id, self._live.state) from None
+            self.check(state)
             self._live = replace(self._live, state=state, version=self._next_version())
+
+    def check(self, state: str) -> None:
+        """Whether a state may follow the present one.
+
+        Raises:
+            WrongState: naming both states and the run.
+        """
+        live = self._live
+        try:
+            check_transition(live.state, state)
+        except WrongState as error:
+            raise WrongState(f"Run {live.run_id}: {error}", live.run_id, live.state) from None
 
     def progress(self, progress: Progress) -> None:
         """What the run is doing."""
@@ -54,14 +62,10 @@ class Board:
             self._logged(event)
         elif isinstance(event, Sampled):
             self.change()  # a text came: also while the run is paused there is something new to look at
+        elif isinstance(event, Remembered):
+            self.change(general_text={"perplexity": event.perplexity, "before": event.before})
         elif isinstance(event, Warned):
             self.change(warnings=(*self._live.warnings, event.message))
-        elif isinstance(event, Paused | Resumed):
-            # A stop that came meanwhile has the last word.
-            with suppress(WrongState):
-                if isinstance(event, Paused) and self._live.state == "running":
-                    self.enter("pausing")  # asked for before there was a step to pause at
-                self.enter("paused" if isinstance(event, Paused) else "running")
 
     def _logged(self, point: Logged) -> None:
         if point.step_s is not None:

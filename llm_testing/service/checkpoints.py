@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import resolve
+from llm_testing.config.resolve_finetune import resolve_finetune
 from llm_testing.config.shapes import SIZES
 from llm_testing.errors import BadRunId, ConfigError, DamagedRun, NotFound, WrongState
 from llm_testing.jobs.states import ACTIVE
-from llm_testing.service.records import facts_of, state_of
+from llm_testing.service.records import example_facts, facts_of, state_of
 from llm_testing.service.retention import ALWAYS_ONE, forked_steps, parents_of_forks
 from llm_testing.store.checkpoints import CheckpointInfo
 from llm_testing.store.ids import check_run_id, checkpoint_id, parse_checkpoint_id
@@ -35,7 +37,8 @@ class CheckpointRow:
     """One checkpoint as lists show it.
 
     Args:
-        epoch: the pass over the text that it was saved in, counted from 1; 0 before the first step.
+        epoch: the pass over the data that it was saved in, counted from 1; 0 before the first step.
+        kind: of its run: pretrain or finetune; the options of the other kind are None.
         kinds: why it was saved: best, final, periodic, rolling.
         needed: why it is not deleted now, or None.
         damaged: why it cannot be used, or None.
@@ -59,6 +62,10 @@ class CheckpointRow:
     attention_impl: str | None
     tokenizer: str | None
     tokens_seen: int | None
+    kind: str
+    model_name: str | None
+    dataset: str | None
+    adapter: str | None
     bytes: int
     kinds: tuple[str, ...]
     needed: str | None
@@ -74,7 +81,11 @@ class Deleted:
 
 
 def checkpoint_rows(
-    store: RunStore, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
+    store: RunStore,
+    config_name: str | None = None,
+    run_id: str | None = None,
+    corpus: str | None = None,
+    kind: str | None = None,
 ) -> list[CheckpointRow]:
     """The checkpoints of all runs that fit, the newest run and step first; None fits everything."""
     rows: list[CheckpointRow] = []
@@ -82,6 +93,8 @@ def checkpoint_rows(
     forked = parents_of_forks(runs)
     for run in runs:
         if run.record is None or run_id not in (None, run.run_id):
+            continue
+        if kind not in (None, run.record["kind"]):
             continue
         config = run.record["config"]
         if config_name in (None, config.get("config_name")) and corpus in (None, config.get("corpus")):
@@ -111,14 +124,14 @@ def find_checkpoint(store: RunStore, text: str) -> CheckpointRow:
     raise NotFound(f"There is no checkpoint {text}. The list of checkpoints shows what there is.")
 
 
-def find_weights(store: RunStore, text: str | None) -> tuple[str, int]:
+def find_weights(store: RunStore, text: str | None, kind: str | None = None) -> tuple[str, int]:
     """Run id and step of a checkpoint's id, of a run's newest whole checkpoint, or, for None, of the newest of all.
 
     Raises:
         BadRunId, NotFound: as `find_checkpoint`.
     """
     if text is None:
-        newest = next((row for row in checkpoint_rows(store) if row.damaged is None), None)
+        newest = next((row for row in checkpoint_rows(store, kind=kind) if row.damaged is None), None)
         if newest is None:
             raise NotFound("There is no checkpoint yet. Train a run first.")
         return newest.run_id, newest.step
@@ -143,16 +156,22 @@ def delete_one(store: RunStore, text: str) -> Deleted:
     return _delete(store, [row])
 
 
-def delete_many(store: RunStore, config_name: str | None, keep_latest: bool) -> Deleted:
+def delete_many(store: RunStore, config_name: str | None, keep_latest: bool, kind: str | None = None) -> Deleted:
     """Delete all checkpoints of a model size, or of all, but those of active runs and parents of forks.
 
     Args:
         keep_latest: keep each run's newest and best ones too.
     """
     kept = (_ACTIVE, _FORKED, _NEWEST, _BEST) if keep_latest else (_ACTIVE, _FORKED)
-    return _delete(store, [row for row in checkpoint_rows(store, config_name) if row.needed not in kept])
+    rows = checkpoint_rows(store, config_name, kind=kind)
+    return _delete(store, [row for row in rows if row.needed not in kept])
 
 
+_ABOUT = (
+    "config_name", "corpus", "batch_size", "optimizer", "precision", "attention_impl", "tokenizer", "model_name",
+    "dataset", "adapter",
+)  # fmt: skip
+"""Options that tell checkpoints apart in a list."""
 _ACTIVE, _FORKED = "its run is active", "another run was forked from it"
 _NEWEST, _BEST = "it is the newest of its run", "it is the best of its run"
 
@@ -193,6 +212,7 @@ def _row(run_id: str, name: str, info: CheckpointInfo, about: dict[str, Any], ne
         timestamp=_saved_at(info),
         tokens_seen=facts.get("tokens_seen"),
         bytes=info.bytes,
+        kind=about["kind"],
         kinds=tuple(kind for kind in facts.get("kinds", []) if kind in (*ALWAYS_ONE, "periodic", "rolling")),
         needed=needed,
         damaged=info.damaged,
@@ -202,16 +222,21 @@ def _row(run_id: str, name: str, info: CheckpointInfo, about: dict[str, Any], ne
 
 def _about(record: dict) -> dict[str, Any]:
     """What a run's config says about all of its checkpoints; a record that this version cannot read says less."""
-    config = record["config"]
-    names = ("config_name", "corpus", "batch_size", "optimizer", "precision", "attention_impl", "tokenizer")
-    known = {name: config.get(name) for name in names}
-    size = SIZES.get(config.get("config_name", ""), SIZES["nano"])
-    known["context_length"] = config.get("context_length") or size.context_length
+    config, tunes = record["config"], record["kind"] == "finetune"
+    known = {name: config.get(name) for name in _ABOUT}
+    if tunes:
+        known |= {"optimizer": config.get("optim"), "context_length": config.get("max_seq_length")}
+    else:
+        size = SIZES.get(config.get("config_name", ""), SIZES["nano"])
+        known["context_length"] = config.get("context_length") or size.context_length
     try:
-        each = resolve(PretrainConfig.build(config), facts_of(record)).steps_per_epoch
+        if tunes:
+            each = resolve_finetune(FinetuneConfig.build(config), example_facts(record)).steps_per_epoch
+        else:
+            each = resolve(PretrainConfig.build(config), facts_of(record)).steps_per_epoch
     except (ConfigError, TypeError, KeyError, ZeroDivisionError):
         each = None
-    return {"config": known, "steps_per_epoch": each}
+    return {"config": known, "steps_per_epoch": each, "kind": record["kind"]}
 
 
 def _saved_at(info: CheckpointInfo) -> str | None:

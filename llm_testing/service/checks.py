@@ -11,7 +11,7 @@ from llm_testing.errors import ConfigError, DataError, NotEnoughMemory, Problem
 from llm_testing.estimate.budget import CPU_SHARE, GIB
 from llm_testing.estimate.result import Estimate
 from llm_testing.jobs.progress import never_cancel, report_nothing
-from llm_testing.service.bases import is_path
+from llm_testing.service.bases import is_path, problems_of_names
 from llm_testing.train.memory import to_make_it_fit
 from llm_testing.train.session import check_device
 
@@ -43,7 +43,7 @@ def check_finetune(config: FinetuneConfig, cache_dir: Path, usable_cores: int) -
     Raises:
         ConfigError: naming every option that was refused.
     """
-    problems = _thread_problems(config, usable_cores)
+    problems = _thread_problems(config, usable_cores) + problems_of_names(config)
     if config.dataset != PERSONA and is_path(config.dataset):
         try:
             list_row_files(Path(config.dataset).expanduser())

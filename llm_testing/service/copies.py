@@ -13,13 +13,17 @@ from llm_testing.config.option import Option, Options, options_of
 from llm_testing.config.pretrain import PretrainConfig
 
 PROGRAM = "python -m llm_testing"
+_COMMANDS = {PretrainConfig: ("pretrain", "lab.run_here"), FinetuneConfig: ("finetune", "lab.finetuning.run_here")}
 
 
-def copies(config: PretrainConfig | FinetuneConfig) -> dict[str, str]:
-    """`cli`, `yaml` and `python` of a config of either kind."""
-    values = changed(config)
-    command = "finetune" if isinstance(config, FinetuneConfig) else "pretrain"
-    return {"cli": _cli(command, config, values), "yaml": _yaml(command, values), "python": _python(command, values)}
+def copies(config: Options) -> dict[str, str]:
+    """`cli`, `yaml` and `python` of the config of a run of any kind."""
+    values, (command, function) = changed(config), _COMMANDS[type(config)]
+    return {
+        "cli": _cli(command, options_of(type(config)), values),
+        "yaml": _yaml(command, values),
+        "python": _python(function, values),
+    }
 
 
 def changed(config: Options) -> dict[str, Any]:
@@ -29,8 +33,7 @@ def changed(config: Options) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-def _cli(command: str, config: Options, values: dict[str, Any]) -> str:
-    options = options_of(type(config))
+def _cli(command: str, options: dict[str, Option], values: dict[str, Any]) -> str:
     flags = [flag for name, value in values.items() for flag in _flags(options[name], value)]
     return " ".join([f"{PROGRAM} {command} --preset none", *map(shlex.quote, flags)])
 
@@ -48,8 +51,7 @@ def _yaml(command: str, values: dict[str, Any]) -> str:
     return f"# {PROGRAM} {command} --preset none --config FILE\n{body}"
 
 
-def _python(command: str, values: dict[str, Any]) -> str:
-    door = "lab.finetuning" if command == "finetune" else "lab"
+def _python(function: str, values: dict[str, Any]) -> str:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return f"""from pathlib import Path
 
@@ -57,7 +59,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.service.lab import Lab
 
 lab = Lab(Path("runs"), Path.home() / ".cache" / "llm-testing")
-run_id = {door}.run_here(
+run_id = {function}(
     {pformat(given, width=100, sort_dicts=False).replace(chr(10), chr(10) + "    ")},
     control=Control(),
 )

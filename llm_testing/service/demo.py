@@ -1,13 +1,11 @@
 """A public demo's one run: anybody may queue it, nobody chooses what it costs."""
 
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_testing.errors import Busy, ConfigError, NotFound, Problem, WrongState
 from llm_testing.jobs.states import ACTIVE, RunState
-from llm_testing.jobs.threads import start_thread
 from llm_testing.service.views import Started
 
 if TYPE_CHECKING:
@@ -51,14 +49,14 @@ def start_demo(lab: "Lab", values: dict[str, Any], most_s: float = MOST_S) -> St
     if busy:
         raise Busy(f"Run {busy.run_id} is {busy.state}: one run at a time in this demo.", busy.run_id, busy.state)
     begun = lab.start(VALUES, queue=True)
-    start_thread(f"clock of {begun.run_id}", lambda: _stop_in_time(lab, begun.run_id, most_s))
+    lab.crew.start(f"clock of {begun.run_id}", lambda: _stop_in_time(lab, begun.run_id, most_s))
     return begun
 
 
 def _stop_in_time(lab: "Lab", run_id: str, most_s: float) -> None:
     """Wait for the run's turn, and stop it when its time is over."""
-    pause, since = threading.Event(), None
-    while True:
+    since = None
+    while not lab.crew.closing.is_set():
         live = lab.live()
         here = live is not None and live.run_id == run_id
         if here and since is None:
@@ -69,4 +67,4 @@ def _stop_in_time(lab: "Lab", run_id: str, most_s: float) -> None:
             with suppress(WrongState, NotFound):
                 lab.stop("save", run_id)
             return
-        pause.wait(_LOOK_EVERY_S)
+        lab.crew.closing.wait(_LOOK_EVERY_S)

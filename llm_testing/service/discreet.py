@@ -1,56 +1,52 @@
 """Answers for those who may not see this machine's paths: names instead of folders, no tracebacks."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llm_testing.data.corpora import find_corpus
+from llm_testing.service.names import needs_of_dataset, needs_of_model
 from llm_testing.service.roles import kind_of_text
 
-_LEFT_OUT = ("traceback", "owner", "repeat")
-_TEXTS = ("corpus", "val_corpus")
-_MAY_BE_PATHS = ("dataset", "model_name", "model")
-_PATH = re.compile(r"[/.~\\]|[A-Za-z]:[/\\]")
+_LEFT_OUT = ("traceback", "owner")
+_NEEDS = {
+    "corpus": kind_of_text,
+    "val_corpus": kind_of_text,
+    "model_name": needs_of_model,
+    "dataset": needs_of_dataset,
+}
+"""What naming the value of each of these options needs; where that is a path, its last part is its name."""
 
 
 def discreet(value: Any, roots: Iterable[Path]) -> Any:
-    """The same JSON value without paths: of the user's own text its name stays, of a folder of ours an ellipsis."""
-    shown = sorted({str(root) for root in roots} - {"/", "."}, key=len, reverse=True)
-    return _discreet(value, shown)
+    """The same JSON value without paths: of the user's own files the name stays, of a folder of ours an ellipsis."""
+    hidden = {str(root): "…" for root in roots} | {text: _last_part(text) for text in _own_paths(value)}
+    longest_first = sorted((text for text in hidden if text not in ("/", ".")), key=len, reverse=True)
+    return _discreet(value, {text: hidden[text] for text in longest_first})
 
 
-def _discreet(value: Any, roots: list[str]) -> Any:
+def _own_paths(value: Any) -> set[str]:
+    """Every path that an option in a value names: sentences beside it may say it again."""
     if isinstance(value, dict):
-        kept = {name: item for name, item in value.items() if name not in _LEFT_OUT}
-        return {name: _shown(name, item, roots) for name, item in kept.items()} | (
-            {"path": value["id"]} if "path" in value and "id" in value else {}
-        )
+        named = {
+            item
+            for name, item in value.items()
+            if isinstance(item, str) and name in _NEEDS and _NEEDS[name](item) == "paths"
+        }
+        return named.union(*map(_own_paths, value.values()))
+    return set().union(*map(_own_paths, value)) if isinstance(value, list | tuple) else set()
+
+
+def _discreet(value: Any, hidden: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        kept = {name: _discreet(item, hidden) for name, item in value.items() if name not in _LEFT_OUT}
+        return kept | ({"path": kept["id"]} if "path" in kept and "id" in kept else {})
     if isinstance(value, list | tuple):
-        return [_discreet(item, roots) for item in value]
+        return [_discreet(item, hidden) for item in value]
     if isinstance(value, str):
-        for root in roots:
-            value = value.replace(root, "…")
+        for text, instead in hidden.items():
+            value = value.replace(text, instead)
     return value
 
 
-def _shown(name: str, item: Any, roots: list[str]) -> Any:
-    if isinstance(item, dict) and name in (*_TEXTS, *_MAY_BE_PATHS):
-        # A comparison gives every run's value of an option.
-        return {key: _shown(name, value, roots) for key, value in _discreet(item, roots).items()}
-    if name in _TEXTS:
-        return _name_of(item)
-    if name in _MAY_BE_PATHS and isinstance(item, str) and _PATH.match(item):
-        return _last_part(item)
-    return _discreet(item, roots)
-
-
 def _last_part(text: str) -> str:
-    return text.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _name_of(text: Any) -> Any:
-    """The last part of a path; names and addresses stay."""
-    if not isinstance(text, str) or find_corpus(text) or kind_of_text(text) != "paths":
-        return text
-    return _last_part(text)
+    return text.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or "…"

@@ -54,15 +54,29 @@ def zip_of(folders: Iterable[RunFolder], checkpoints: bool = True) -> Iterator[b
                 inside = path.relative_to(folder.path)
                 if not checkpoints and inside.parts[0] == "checkpoints":
                     continue
-                try:
-                    file = open_regular(path)
-                except (OSError, DamagedRun):
-                    continue
-                with file, archive.open(f"{folder.run_id}/{inside.as_posix()}", "w", force_zip64=True) as entry:
-                    while block := file.read(BLOCK_BYTES):
-                        entry.write(block)
-                        yield pipe.taken()
+                yield from _added(archive, pipe, path, f"{folder.run_id}/{inside.as_posix()}")
     yield pipe.taken()
+
+
+def zip_of_folder(folder: Path, called: str) -> Iterator[bytes]:
+    """A folder's files as a zip, under a name."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for path in _files_of(folder):
+            yield from _added(archive, pipe, path, f"{called}/{path.relative_to(folder).as_posix()}")
+    yield pipe.taken()
+
+
+def _added(archive: zipfile.ZipFile, pipe: _Pipe, path: Path, name: str) -> Iterator[bytes]:
+    """One file put into a zip; what cannot be read any more is left out."""
+    try:
+        file = open_regular(path)
+    except (OSError, DamagedRun):
+        return
+    with file, archive.open(name, "w", force_zip64=True) as entry:
+        while block := file.read(BLOCK_BYTES):
+            entry.write(block)
+            yield pipe.taken()
 
 
 def csv_of(rows: Iterable[dict], columns: tuple[str, ...]) -> Iterator[bytes]:

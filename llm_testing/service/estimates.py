@@ -1,7 +1,9 @@
 """How much memory a run would take, and whether it fits: what page, REST, command line and Start ask."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,23 @@ from llm_testing.estimate.result import Estimate
 from llm_testing.estimate.worker import TraceFailed
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import card_memory, device_name, find_device
-from llm_testing.service.base_models import model_config
+from llm_testing.model.weights import to_device
+from llm_testing.service.base_models import BaseModels, config_of_folder
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.records import known_facts
 from llm_testing.store.files import read_json, write_json
 from llm_testing.store.runs import RunStore
 from llm_testing.train.probe import probe
+from llm_testing.train.session import fresh_model
 
 USUAL_CARD_GB = 16
 """The card that is asked about where none was named and none is here."""
 SEQUENCES = (1, 2, 4, 8, 16, 32, 64)
 MOST_PROBES = 200
+USUAL_LENGTH = 1024
+"""Of examples, where nothing is known but how far a model can look back."""
 TOKENS = (128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -41,10 +48,13 @@ class Estimates:
 
     Args:
         threads: that a run on the CPU computes with.
+        crew: does what somebody waits for, who may give up waiting.
+        models_dir: where downloaded base models lie.
     """
 
-    def __init__(self, estimator: Estimator, store: RunStore, threads: int):
-        self._estimator, self._store, self._threads = estimator, store, threads
+    def __init__(self, estimator: Estimator, store: RunStore, threads: int, crew: Crew, models_dir: Path | None = None):
+        self._estimator, self._store, self._threads, self._crew = estimator, store, threads, crew
+        self._models = BaseModels(store, models_dir)
 
     def close(self) -> None:
         """End the process that traces."""
@@ -54,6 +64,14 @@ class Estimates:
         """Have the process that traces ready before somebody waits; what goes wrong is told to who asks for more."""
         with suppress(TraceFailed):
             self._estimator.warm_up()
+
+    def begin_warm_up(self) -> None:
+        """The same beside whatever else is done."""
+        self._crew.start("tracer", self.warm_up)
+
+    def ask(self, question: Callable[[], Estimate]) -> Future:
+        """Have an estimate made beside whatever else is done; whoever waits for it may give up."""
+        return self._crew.ask("estimate", question)
 
     # Against what.
 
@@ -81,9 +99,14 @@ class Estimates:
         """What this process may still use, for a run on the CPU."""
         return main_memory(usable_memory_bytes().available_bytes)
 
-    def where_it_runs(self, device: str) -> Budget:
-        """The memory that a run on a device of this machine would really use."""
-        return self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+    def where_it_runs(self, device: str, held_bytes: int = 0) -> Budget:
+        """The memory that a run on a device of this machine would really use.
+
+        Args:
+            held_bytes: what the run holds of it already.
+        """
+        free = self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+        return replace(free, free_bytes=free.free_bytes + held_bytes)
 
     def _named(self, card: str) -> Budget:
         if card not in {known.name for known in CARDS}:
@@ -110,6 +133,48 @@ class Estimates:
         """
         job = pretraining_job(config, resolved, budget.device, threads)
         return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def of_tuning(
+        self, config: FinetuneConfig, folder: Path, largest: tuple[int, int], budget: Budget, threads: int
+    ) -> Estimate:
+        """The memory of a fine-tuning run whose model and examples are at hand.
+
+        Args:
+            largest: sequences, and tokens a sequence, of its largest micro-batch.
+
+        Raises:
+            ConfigError: for options that do not suit the model.
+            NoEstimate: if the step cannot be traced.
+        """
+        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
+        job = finetuning_job(config, facts, budget.device, threads)
+        job = replace(job, batch_size=largest[0], window=largest[1])
+        return self._traced(lambda: self._estimator.estimate(job, budget))
+
+    def counts(self, config: FinetuneConfig) -> tuple[int, int]:
+        """Numbers in a model with its adapter, and those that are trained.
+
+        Raises:
+            ConfigError: for options that do not suit the model, and for a model that is not known.
+            NoEstimate: if the model cannot be read.
+        """
+        values = self._models.config(config.model_name)
+        return self._traced(lambda: self._estimator.counts(values, config))
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """A length and rank that a model suits which is not in the list, from its configuration.
+
+        Raises:
+            ConfigError: for a model that is not known.
+        """
+        values = self._models.config(model_name)
+        context = values.get("max_position_embeddings") or values.get("n_positions")
+        width = values.get("hidden_size") or values.get("n_embd")
+        if not isinstance(context, int) or not isinstance(width, int):
+            return {}
+        # The ranks of the list's entries, by width; a rank near the width would be full tuning in disguise.
+        rank = min(16 if width < 2048 else 32, max(4, width // 16))
+        return {"max_seq_length": min(context, USUAL_LENGTH), "lora_r": rank, "lora_alpha": rank}
 
     def curves(self, config: Config, budget: Budget) -> dict[str, list[dict[str, Any]]]:
         """Allocated bytes over batch sizes and over context lengths: {"batch_size": [{"value", "bytes", "terms"}]}.
@@ -148,20 +213,42 @@ class Estimates:
     # How far off.
 
     def probe(self, config: PretrainConfig) -> dict[str, Any]:
-        """Run three real steps, and keep what they took beside the estimate.
+        """Run three real steps of pretraining, and keep what they took beside the estimate.
 
         Raises:
             Busy: while a run holds the trainer.
             ConfigError, NoEstimate: as `estimate`.
             NotEnoughMemory: rather than trying what exceeds the memory here.
         """
-        device, resolved = find_device(config.device), self.resolved(config)
+        resolved = self.resolved(config)
+        device = find_device(config.device)
         told = self.of_run(config, resolved, self.where_it_runs(str(device)), self._threads)
+        return self._probe(config, told, lambda: to_device(fresh_model(config, resolved), device), resolved.window)
+
+    def probe_tuning(self, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
+        """The same of fine-tuning a model in a folder, with sequences as long as they may be.
+
+        Raises:
+            ConfigError, DataError: for a model that cannot be used so.
+        """
+        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415 transformers takes seconds to import
+
+        device = find_device(config.device)
+        budget = self.where_it_runs(str(device))
+        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
+        job = finetuning_job(config, facts, budget.device, self._threads)
+        told = self._traced(lambda: self._estimator.estimate(job, budget))
+        return self._probe(config, told, lambda: load_tuned(folder, config, device), job.window, config.packs)
+
+    def _probe(
+        self, config: Config, told: Estimate, model: Callable[[], Any], window: int, packed: bool = False
+    ) -> dict[str, Any]:
+        device = find_device(config.device)
         refuse_what_exceeds(told, config, force=False)
         lock = TrainerLock(self._store.root, str(device))
         lock.acquire({"state": "probing"})
         try:
-            measured = probe(config, resolved, device)
+            measured = probe(model(), config, window, packed, device)
         finally:
             lock.release()
         found = {
@@ -195,7 +282,7 @@ class Estimates:
 
     def _job(self, config: Config, budget: Budget) -> Job:
         if isinstance(config, FinetuneConfig):
-            facts = self._estimator.model(model_config(config.model_name))
+            facts = self._estimator.model(self._models.config(config.model_name))
             return finetuning_job(config, facts, budget.device, self._threads)
         return pretraining_job(config, self.resolved(config), budget.device, config.threads or self._threads)
 

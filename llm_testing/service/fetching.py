@@ -9,7 +9,7 @@ from llm_testing.data.corpora import CORPORA, find_corpus
 from llm_testing.errors import Cancelled, NotFound, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Progress
-from llm_testing.jobs.threads import start_thread
+from llm_testing.jobs.threads import Crew
 
 MOST_KEPT = 20
 
@@ -43,10 +43,11 @@ class Fetching:
 
     Args:
         download: brings a corpus to disk; takes its name, a Report and a Check.
+        crew: in whose threads it does so.
     """
 
-    def __init__(self, download: Callable[..., Any]):
-        self._download = download
+    def __init__(self, download: Callable[..., Any], crew: Crew):
+        self._download, self._crew = download, crew
         self._guard = threading.Lock()
         self._all: dict[str, tuple[Fetched, Control]] = {}
 
@@ -61,7 +62,7 @@ class Fetching:
             self._all[name] = (fetched, control)
             for old in [old for old, (one, _) in self._all.items() if one.state != "running"][:-MOST_KEPT]:
                 del self._all[old]
-        start_thread(f"download of {name[:40]}", lambda: self._work(name, control))
+        self._crew.start(f"download of {name[:40]}", lambda: self._work(name, control))
         return fetched
 
     def cancel(self, name: str) -> None:
@@ -70,6 +71,13 @@ class Fetching:
             known = self._all.get(name)
         if known:
             known[1].request_stop()
+
+    def close(self) -> None:
+        """Give every download up, as the app ends."""
+        with self._guard:
+            controls = [control for _, control in self._all.values()]
+        for control in controls:
+            control.request_stop()
 
     def all(self) -> list[Fetched]:
         """Every download of this process, the newest last."""

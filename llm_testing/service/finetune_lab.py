@@ -8,12 +8,19 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
-from llm_testing.data.example_set import dataset_rows, read_examples
 from llm_testing.data.example_view import ExampleView, view_of
+from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
-from llm_testing.service.bases import bring_base, bring_rows
+from llm_testing.service.adapters import Adapters
+from llm_testing.service.bases import base_at_hand, is_run, model_of_package, packages_here
+from llm_testing.service.chats import Chats
+from llm_testing.service.estimates import Estimates, NoEstimate
+from llm_testing.service.exports import Exports
+from llm_testing.service.first_look import look, refuse_what_is_seen
 from llm_testing.service.launch import Launcher, Watcher
+from llm_testing.service.pushes import Pushes
+from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
 from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
@@ -26,12 +33,28 @@ class FineTuning:
         probe: the machine that a preset suits.
     """
 
-    def __init__(self, launcher: Launcher, store: RunStore, cache_dir: Path, probe: Callable[[], Machine]):
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: RunStore,
+        cache_dir: Path,
+        probe: Callable[[], Machine],
+        estimates: Estimates,
+    ):
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
+        self._estimates = estimates
+        self.adapters = Adapters(store)
+        self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.exports = Exports(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.pushes = Pushes(self.exports.push)
 
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""
         return known_models()
+
+    def packages(self) -> dict[str, str]:
+        """The models that installed packages carry, at hand without a download: Hub ids by the name of the package."""
+        return {name: model_of_package(name) or name for name in packages_here()}
 
     def config(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
         """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
@@ -46,6 +69,52 @@ class FineTuning:
             if record["kind"] == "finetune":
                 return FinetuneConfig.build({**record["config"], **given})
         return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
+
+    def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a preset sets on this machine, for the model that is given or its own."""
+        return finetune_values(preset, given, self._probe())
+
+    def recommended(self, model_name: str) -> dict[str, Any]:
+        """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
+        try:
+            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+        except UserError:
+            return {}
+
+    def preview(
+        self, values: dict[str, Any], preset: str | None = None, count_parameters: bool = True
+    ) -> TuningPreview:
+        """What a draft means, without reading its model or rows; problems are part of the answer, not raised.
+
+        Args:
+            count_parameters: False leaves them open: the process that counts them may be busy with a trace, and a form
+                must not wait for it.
+        """
+        try:
+            config = self.config(values, preset)
+        except ConfigError as error:
+            name = values.get("model_name")
+            return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
+        try:
+            counts = self._estimates.counts(config) if count_parameters else None
+        except NoEstimate:
+            counts = None
+        except ConfigError as error:
+            counts, wrong = None, [problem for problem in error.problems if problem.field != "model_name"]
+            if wrong:
+                return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
+        return preview_tuning(config, self._store, counts)
+
+    def probe(self, config: FinetuneConfig) -> dict[str, Any]:
+        """Run three real steps of a model that is on this machine, and keep what they took beside the estimate.
+
+        Raises:
+            ConfigError: its weights would have to be downloaded first, or the options do not suit it.
+            Busy: while a run holds the trainer.
+            NotEnoughMemory: rather than trying what exceeds the memory here.
+        """
+        folder = base_at_hand(config.model_name, self._cache_dir, self._launcher.export_run)
+        return self._estimates.probe_tuning(config, folder)
 
     def view_examples(
         self,
@@ -62,15 +131,8 @@ class FineTuning:
         Raises:
             ConfigError, DataError, DownloadError: there is nothing to show.
         """
-        from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415  (imports transformers)
-
         config = self.config(values, preset)
-        base = bring_base(
-            config.model_name, None, self._cache_dir, self._launcher.export_run, report, check, weights=False
-        )
-        tokenizer = ChatTokenizer(base.folder)
-        rows = dataset_rows(config, bring_rows(config, self._cache_dir, report, check))
-        found = read_examples(config, rows, tokenizer, tokenizer.template, tokenizer.named_tokens, report, check)
+        found, tokenizer = look(config, self._cache_dir, self._launcher.export_run, report, check)
         return view_of(found, tokenizer.shown, num_shown)
 
     def start(
@@ -82,8 +144,14 @@ class FineTuning:
         request_id: str | None = None,
         force: bool = False,
     ) -> Started:
-        """Start a fine-tuning run in the background; arguments and errors as `Lab.start`."""
-        return self._launcher.start(self.config(values, preset), queue, request_id, force)
+        """Start a fine-tuning run in the background; arguments and errors as `Lab.start`.
+
+        Raises:
+            ConfigError, NotEnoughMemory: also where what is at hand already shows that it cannot be trained.
+        """
+        if request_id and (known := self._launcher.with_request(request_id)):
+            return known
+        return self._launcher.start(self._checked(values, preset), queue, request_id, force)
 
     def run_here(
         self,
@@ -97,4 +165,10 @@ class FineTuning:
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> str:
         """Run in the calling thread until the run has ended; as `Lab.run_here`. Gives its id."""
-        return self._launcher.run_here(self.config(values, preset), queue, Watcher(control, report, on_event), force)
+        return self._launcher.run_here(self._checked(values, preset), queue, Watcher(control, report, on_event), force)
+
+    def _checked(self, values: dict[str, Any], preset: str | None) -> FinetuneConfig:
+        config = self.config(values, preset)
+        self._launcher.check(config)
+        refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)
+        return config

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_testing.config.facts import ExampleFacts
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.resolve_finetune import TuningResolved, resolve_finetune
 from llm_testing.data.chats import Chat
@@ -17,15 +16,17 @@ from llm_testing.data.example_set import (
     refuse_problems,
     split_examples,
 )
+from llm_testing.data.general_text import general_windows
 from llm_testing.errors import WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Progress
 from llm_testing.service.bases import Base, bring_base, bring_rows
 from llm_testing.service.outcome import write_outcome
 from llm_testing.service.ready import Ready
+from llm_testing.service.records import example_facts
+from llm_testing.train.measure import bytes_of
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 from llm_testing.train.session import Surroundings
-from llm_testing.train.tuning import open_tuning, tuned_model
 
 if TYPE_CHECKING:
     from llm_testing.model.chat_tokenizer import ChatTokenizer
@@ -38,21 +39,13 @@ def finetune_name(config: FinetuneConfig) -> str:
     return f"{model[:40]}-{data[:30]}"
 
 
-def example_facts(record: dict) -> ExampleFacts | None:
-    """The facts of the examples that a record keeps; None where they were never read."""
-    data = record.get("data")
-    if not data:
-        return None
-    known = {name: data[name] for name in ExampleFacts.__dataclass_fields__ if name in data}
-    return ExampleFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
-
-
 def ready_finetuning(job: Job, place: Surroundings) -> Ready:
     """Bring the model and the examples of a job, and say what its run is."""
-    # transformers takes seconds to import.
+    # transformers and peft take seconds to import.
     from llm_testing.model.adapters import counts  # noqa: PLC0415
     from llm_testing.model.base_files import num_weights  # noqa: PLC0415
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+    from llm_testing.train.tuning import open_tuning, tuned_model  # noqa: PLC0415
 
     config: FinetuneConfig = job.config
     base = base_of(job)
@@ -68,11 +61,20 @@ def ready_finetuning(job: Job, place: Surroundings) -> Ready:
     template = "text" if data.facts.data_format == "text" else data.facts.template
     chat = Chat(tokenizer, template, config.system_prompt)
 
+    general = ()
+    if config.measure_forgetting:
+        general = general_windows(
+            tokenizer.encode, config.max_seq_length, job.cache_dir, job.progress, job.control.check
+        )
+
     def open_it(emit, save):
         return open_tuning(
             config, resolved.total_steps, model, data, chat, tokenizer.byte_lengths(), place, job.start, job.control,
-            emit, job.progress, save,
+            emit, job.progress, save, general=general,
         )  # fmt: skip
+
+    def estimate(budget):
+        return job.estimates.of_tuning(config, base.folder, data.train.largest, budget, place.threads)
 
     return Ready(
         data={**asdict(data.facts), "warnings": list(data.facts.warnings)},
@@ -81,6 +83,8 @@ def ready_finetuning(job: Job, place: Surroundings) -> Ready:
         total_steps=resolved.total_steps,
         warnings=resolved.warnings,
         open=open_it,
+        estimate=estimate,
+        held_bytes=bytes_of([*model.parameters(), *model.buffers()]),
         record={"model": base.record()},
         finish=lambda run: write_outcome(job, run.model, base, tokenizer),
     )

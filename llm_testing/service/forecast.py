@@ -6,9 +6,8 @@ from llm_testing.config.resolve import Resolved, resolve
 from llm_testing.config.resolve_finetune import resolve_finetune
 from llm_testing.service.expect import expected
 from llm_testing.service.extend import jump_in_words
-from llm_testing.service.finetuning import example_facts
 from llm_testing.service.job import Job
-from llm_testing.service.records import facts_of, known_facts
+from llm_testing.service.records import example_facts, facts_of, known_facts
 from llm_testing.service.views import Preview
 from llm_testing.store.runs import RunStore
 

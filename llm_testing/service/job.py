@@ -4,19 +4,20 @@ This is the job boundary: whatever happens inside, the run's record says so afte
 process lives on.
 """
 
+import threading
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from llm_testing.config.option import Options
 from llm_testing.errors import Cancelled, NotEnoughDisk, NotEnoughMemory, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
-from llm_testing.jobs.states import TERMINAL, RunState
-from llm_testing.jobs.threads import start_thread
+from llm_testing.jobs.states import RunState
 from llm_testing.service.bases import ExportRun
 from llm_testing.service.board import Board
 from llm_testing.service.checks import refuse_what_exceeds
@@ -31,7 +32,7 @@ from llm_testing.service.views import Failure
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.times import utc_now, utc_text
-from llm_testing.train.events import Event
+from llm_testing.train.events import Event, Measured, Paused, Resumed
 from llm_testing.train.memory import (
     free_memory,
     is_out_of_memory,
@@ -78,13 +79,59 @@ class Job:
         """Whether the run had a session before."""
         return self.start.checkpoint is not None and not self.start.fork
 
+    def begin(self) -> None:
+        """Write down that this process works on the run; whoever makes the session does so before anybody sees it."""
+        facts = {"owner": this_process(), "started_at": utc_text(utc_now()), "error": None}
+        self._update(state=str(RunState.STARTING), **facts)
+
+    # What its owner commands. Command and state change together, so that the trainer, which changes the state too, sees
+    # both or neither.
+
+    def pause(self) -> None:
+        """Pause at the next step; while it is still starting, at the first.
+
+        Raises:
+            WrongState: if it is paused, or ends.
+        """
+        with self._changing:
+            if self.board.view().state != RunState.STARTING:
+                self._enter(RunState.PAUSING)
+            self.control.request_pause()
+
+    def go_on(self) -> None:
+        """Go on after a pause, or forget one that has not begun.
+
+        Raises:
+            WrongState: if it was not asked to pause.
+        """
+        with self._changing:
+            if self.board.view().state != RunState.STARTING:
+                self._enter(RunState.RUNNING)
+            self.control.request_resume()
+
+    def stop(self, mode: Literal["save", "discard"]) -> None:
+        """End at the next step, or where the work can be given up at once.
+
+        Raises:
+            WrongState: if it has ended.
+        """
+        with self._changing:
+            stopping = self.board.view().state == RunState.STOPPING
+            if not stopping:
+                self.board.check(RunState.STOPPING)
+            # Before the record is written, which a damaged one refuses: the run is to end all the same.
+            self.control.request_stop(mode)
+            if not stopping:
+                self._enter(RunState.STOPPING)
+
+    # The session itself.
+
     def execute(self) -> None:
         """Do the session. Returns when the run has ended, however it ended; never raises for what a run can do."""
         device = None
         try:
             with Journals(self.folder) as self._journals:
                 try:
-                    self._enter(RunState.STARTING, owner=this_process(), started_at=utc_text(utc_now()), error=None)
                     place = surroundings(self.config, self.usable_cores, self._earlier_environment())
                     self._place, device = place, place.device
                     self._session(place)
@@ -99,17 +146,21 @@ class Job:
 
     def _session(self, place: Surroundings) -> None:
         # It takes seconds to come up, in which the data is prepared.
-        start_thread("tracer", self.estimates.warm_up)
+        self.estimates.begin_warm_up()
         ready = self.kind.ready(self, place)
         self._look_at_memory(place, ready)
-        self._enter(
+        self._advance(
             RunState.RUNNING,
             environment=place.record,
             data=ready.data,
             parameters={"total": ready.num_parameters, "trainable": ready.num_trainable},
             **ready.record,
         )
-        self.board.change(num_parameters=ready.num_parameters, total_steps=ready.total_steps)
+        self.board.change(
+            num_parameters=ready.num_parameters,
+            num_trainable=ready.num_trainable,
+            total_steps=ready.total_steps,
+        )
         run, notes = ready.open(self._event, self._save)
         jump = ()
         if self.resumes:
@@ -133,14 +184,26 @@ class Job:
         """Refuse what cannot fit, and write down what the step is estimated to take."""
         if place.device.type == "mps":
             return
-        budget = self.estimates.where_it_runs(str(place.device))
+        budget = self.estimates.where_it_runs(str(place.device), ready.held_bytes)
         if budget.device == "cpu":
             # Certain without a trace, and at once.
             ready.refuse(budget.free_bytes)
-        if ready.estimate is None:
+        if ready.estimate is not None:
+            self.progress(Progress("estimating the memory"))
+            self._expected = self.estimates.ask(lambda: ready.estimate(budget))
+            self._judge_memory(through_pause=False)
+
+    def _judge_memory(self, through_pause: bool) -> None:
+        """Wait for the estimate and refuse what exceeds the memory.
+
+        A stop ends the wait. So does a pause, unless through_pause: nothing is trained before the run goes on, and then
+        it is judged.
+        """
+        if self._expected is None or not self.control.wait_for(self._expected, through_pause):
             return
+        answer, self._expected = self._expected, None
         try:
-            estimate = ready.estimate(budget)
+            estimate = answer.result()
         except NoEstimate as error:
             self.warn(str(error))
             return
@@ -168,12 +231,28 @@ class Job:
 
     def _event(self, event: Event) -> None:
         self._journals.write(event)
-        before = self.board.view().state
+        if isinstance(event, Paused):
+            self._paused()
+        elif isinstance(event, Resumed):
+            self._judge_memory(through_pause=True)
+            self._resumed()
+        elif isinstance(event, Measured):
+            self._update(measured={"allocated_bytes": event.allocated_bytes})
         self.board.event(event)
-        state = self.board.view().state
-        if state != before:
-            self._enter(RunState(state))
         self.on_event(event)
+
+    def _paused(self) -> None:
+        with self._changing:
+            if not self.control.pause_requested:
+                return  # somebody had it go on meanwhile, and it does so at once
+            if self.board.view().state == RunState.RUNNING:
+                self._enter(RunState.PAUSING)  # asked for before there was a step to pause at, or by the loop itself
+            self._advance(RunState.PAUSED)
+
+    def _resumed(self) -> None:
+        with self._changing:
+            if not self.control.pause_requested:  # else it pauses again after its next step
+                self._advance(RunState.RUNNING)
 
     def progress(self, progress: Progress) -> None:
         """Tell what the run is doing."""
@@ -211,7 +290,9 @@ class Job:
 
     _saved_step: int | None = None
     _place: Surroundings | None = None
+    _expected: Future | None = None
     _unwritten: dict = field(default_factory=dict)
+    _changing: threading.RLock = field(default_factory=threading.RLock)
 
     # How it ends.
 
@@ -258,35 +339,49 @@ class Job:
 
     def _end(self, state: RunState, summary: dict | None = None, error: str | None = None, **facts: object) -> None:
         view = self.board.view()
+        peaks = measured_peaks(self._place.device) if self._place else {}
         self._journals.sync()
-        self._enter(
-            state,
-            completed_at=utc_text(utc_now()),
-            summary=summary or summary_of(view),
-            measured_peak_bytes=view.peak_bytes,
-            measured=measured_peaks(self._place.device) if self._place else {},
-            error=error,
-            **({"owner": None} if state != RunState.INTERRUPTED else {}),
-        )
+        with self._changing:
+            self._update(
+                state=str(state),
+                completed_at=utc_text(utc_now()),
+                summary=summary or summary_of(view),
+                measured_peak_bytes=view.peak_bytes,
+                error=error,
+                **({"measured": peaks} if peaks else {}),
+                **({"owner": None} if state != RunState.INTERRUPTED else {}),
+            )
+            self.board.change(state=str(state))
         self._event_row("ended", state=str(state), **facts)
         self.board.change(phase="")
 
     def _enter(self, state: RunState, **changes: object) -> None:
-        self._update(state=str(state), **changes)
-        if state in TERMINAL:
-            self.board.change(state=str(state))
-        elif self.board.view().state != state:
-            # Somebody may have asked to stop meanwhile: then the view goes on saying that.
-            with suppress(WrongState):
-                self.board.enter(state)
+        """Change the state, on disk first: what the board shows, a reader of the record finds too.
+
+        Raises:
+            WrongState: if it may not follow the present one; nothing was changed.
+        """
+        with self._changing:
+            self.board.check(state)
+            self._update(state=str(state), **changes)
+            self.board.enter(state)
+
+    def _advance(self, state: RunState, **changes: object) -> None:
+        """Change the state as the work goes on; where somebody asked to stop meanwhile, that stands."""
+        with self._changing:
+            try:
+                self._enter(state, **changes)
+            except WrongState:
+                self._update(**changes)
 
     def _update(self, **changes: object) -> None:
-        self._unwritten |= changes
-        try:
-            self.folder.update(**self._unwritten)
-        except NotEnoughDisk:
-            return  # tried again with the next change; the board shows it meanwhile
-        self._unwritten = {}
+        with self._changing:
+            self._unwritten |= changes
+            try:
+                self.folder.update(**self._unwritten)
+            except NotEnoughDisk:
+                return  # tried again with the next change; the board shows it meanwhile
+            self._unwritten = {}
 
     def warn(self, message: str) -> None:
         """Tell the run's user something, once."""

@@ -7,11 +7,14 @@ from dataclasses import asdict
 from llm_testing.errors import NotEnoughDisk
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.times import utc_now, utc_text
-from llm_testing.train.events import Event, Logged, Paused, Resumed, Sampled, Warned
+from llm_testing.train.events import Event, Logged, Measured, Paused, Remembered, Resumed, Sampled, Warned
 
 _ALWAYS = ("step", "epoch", "train_loss", "val_loss", "val_bits_per_byte", "lr", "grad_norm", "tokens_seen",
            "tokens_per_s", "elapsed_s", "step_s", "peak_bytes")  # fmt: skip
 
+_NAMES = {
+    Warned: "warning", Paused: "paused", Resumed: "resumed", Remembered: "remembered", Measured: "measured",
+}  # fmt: skip
 MAX_WAITING = 100_000
 
 
@@ -47,8 +50,7 @@ class Journals:
         elif isinstance(event, Sampled):
             self.append("samples", {**asdict(event), "at": utc_text(utc_now())})
         else:
-            name = {Warned: "warning", Paused: "paused", Resumed: "resumed"}[type(event)]
-            self.append("events", {"event": name, "at": utc_text(utc_now()), **asdict(event)})
+            self.append("events", {"event": _NAMES[type(event)], "at": utc_text(utc_now()), **asdict(event)})
             self.sync()
 
     def rewind(self, to_step: int) -> None:

@@ -1,6 +1,7 @@
 """`Lab`: everything that page, REST, command line and agents can do, as plain functions over one runs folder."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +15,8 @@ from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
-from llm_testing.jobs.states import RunState
-from llm_testing.jobs.threads import start_thread
+from llm_testing.jobs.states import ACTIVE, RunState
+from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
@@ -27,7 +28,6 @@ from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.forecast import preview_of, preview_resume_of
-from llm_testing.service.history import History
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
 from llm_testing.service.monitor import Monitor
@@ -55,19 +55,19 @@ class Lab:
         self._store = RunStore(self.runs_dir)
         self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
-        self.estimates = Estimates(Estimator(), self._store, self._threads)
+        self.crew = Crew()
+        self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew, self.cache_dir / "models")
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store, self.cache_dir)
-        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe)
+        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
-        self.history = History(self._store, self._reader, self._launcher, self.cache_dir)
-        self.fetching = Fetching(self.download_corpus)
+        self.fetching = Fetching(self.download_corpus, self.crew)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
     def warm_up(self) -> None:
         """Import in the background what the first run needs, while its owner still looks at the form."""
-        start_thread("warm-up", lambda: (warm_up(), self.estimates.warm_up()))
+        self.crew.start("warm-up", lambda: (warm_up(), self.estimates.warm_up()))
 
     # Before a run.
 
@@ -174,9 +174,7 @@ class Lab:
                     job.folder.run_id,
                     job.board.view().state,
                 )
-            if job.board.view().state != RunState.STARTING:
-                job.board.enter(RunState.RUNNING)
-            job.control.request_resume()
+            job.go_on()
             return Started(job.folder.run_id)
         if run_id is None:
             raise WrongState("There is no paused run. Name the run that should go on.")
@@ -204,21 +202,16 @@ class Lab:
 
     def pause(self, run_id: str | None = None) -> None:
         """Pause the active run at its next step; it keeps its memory and the trainer."""
-        job = self._active(run_id)
-        if job.board.view().state != RunState.STARTING:
-            job.board.enter(RunState.PAUSING)
-        job.control.request_pause()
+        self._active(run_id).pause()
 
     def stop(self, mode: Literal["save", "discard"] = "save", run_id: str | None = None) -> None:
         """Stop the active run at its next step: "save" keeps everything, "discard" drops what this session added."""
-        waiting = run_id and run_id in self._launcher.queue.ids()
-        if waiting and self._launcher.queue.remove(run_id):
-            self._store.open(run_id).update(state=str(RunState.STOPPED))
-            return
-        job = self._active(run_id)
-        if job.board.view().state != RunState.STOPPING:
-            job.board.enter(RunState.STOPPING)
-        job.control.request_stop(mode)
+        with self._launcher.guard:
+            if run_id and run_id in self._launcher.queue.ids():
+                self._launcher.queue.remove(run_id)
+                self._store.open(run_id).update(state=str(RunState.STOPPED))
+                return
+        self._active(run_id).stop(mode)
 
     def save_now(self, run_id: str | None = None) -> None:
         """Write a checkpoint at the next step."""
@@ -241,10 +234,12 @@ class Lab:
         return self._launcher.queue.move(run_id, position - 1) + 1
 
     def shutdown(self, timeout_s: float = 60.0) -> bool:
-        """Save and end the active run, and start no other; whether it ended in time."""
+        """Save and end the active run, start no other, leave no thread or process behind; whether all ended in time."""
+        end = time.monotonic() + timeout_s
         in_time = self._launcher.shutdown(timeout_s)
         self.estimates.close()
-        return in_time
+        self.fetching.close()
+        return self.crew.close(max(0.0, end - time.monotonic())) and in_time
 
     # Looking.
 
@@ -290,8 +285,6 @@ class Lab:
         """Which options differ between runs, and what each reached."""
         return records.compare([self._store.open(run_id) for run_id in run_ids])
 
-    # Checkpoints.
-
     def checkpoints(
         self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
     ) -> list[CheckpointRow]:
@@ -304,11 +297,15 @@ class Lab:
 
     def delete_checkpoint(self, what: str) -> Deleted:
         """Delete one checkpoint, unless its run is active or another run was forked from it."""
-        return checkpoints_module.delete_one(self._store, what)
+        with self._launcher.guard:
+            return checkpoints_module.delete_one(self._store, what)
 
-    def delete_checkpoints(self, config_name: str | None = None, keep_latest: bool = True) -> Deleted:
+    def delete_checkpoints(
+        self, config_name: str | None = None, keep_latest: bool = True, kind: str | None = None
+    ) -> Deleted:
         """Delete the checkpoints of a model size, or of all; what is needed stays."""
-        return checkpoints_module.delete_many(self._store, config_name, keep_latest)
+        with self._launcher.guard:
+            return checkpoints_module.delete_many(self._store, config_name, keep_latest, kind)
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""
@@ -317,17 +314,18 @@ class Lab:
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash, from where `restore` brings it back."""
-        job = self._launcher.active()
-        if job and job.folder.run_id == run_id or self._is_active_elsewhere(run_id):
-            raise WrongState(f"Run {run_id} is active, so it is not deleted. Stop it first.", run_id)
-        if steps := forked_steps(self._store, run_id):
-            raise WrongState(
-                f"Run {run_id} is not deleted: another run was forked from its step {max(steps):,}. "
-                "Delete that one first.",
-                run_id,
-            )
-        self._launcher.queue.remove(run_id)
-        self._store.trash(run_id)
+        with self._launcher.guard:
+            job = self._launcher.active()
+            if job and job.folder.run_id == run_id or self._is_active_elsewhere(run_id):
+                raise WrongState(f"Run {run_id} is active, so it is not deleted. Stop it first.", run_id)
+            if steps := forked_steps(self._store, run_id):
+                raise WrongState(
+                    f"Run {run_id} is not deleted: another run was forked from its step {max(steps):,}. "
+                    "Delete that one first.",
+                    run_id,
+                )
+            self._launcher.queue.remove(run_id)
+            self._store.trash(run_id)
 
     def restore(self, run_id: str) -> None:
         """Bring a run back from the trash."""
@@ -398,4 +396,4 @@ class Lab:
 
     def _is_active_elsewhere(self, run_id: str) -> bool:
         record = next((row.record for row in self._store.rows() if row.run_id == run_id), None)
-        return bool(record) and records.state_of(record) in ("starting", "running", "paused")
+        return bool(record) and records.state_of(record) in ACTIVE

@@ -3,14 +3,16 @@
 import itertools
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llm_testing.config.option import Options, options_of
-from llm_testing.errors import BadRunId, Busy, ConfigError, NotFound, Problem, WrongState
+from llm_testing.errors import BadRunId, Busy, ConfigError, NotFound, Problem, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.lock import TrainerLock
+from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.queue import RunQueue
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import join, start_thread
@@ -51,7 +53,8 @@ class Launcher:
         self.store, self.queue = store, RunQueue(store.root)
         self._cache_dir, self._threads, self._estimates = cache_dir, threads, estimates
         self.export_run = Reader(store, cache_dir).export_named
-        self._guard = threading.RLock()
+        self.guard = threading.RLock()
+        """Held while a run is made, started, queued or taken away: whoever decides by what is active holds it."""
         self._session: _Session | None = None
         self._versions = itertools.count(1)
         # After a restart the queue waits for its owner's click.
@@ -73,10 +76,10 @@ class Launcher:
 
     def start(self, config: Options, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
-        with self._guard:
-            if request_id and (known := self._with_request(request_id)):
+        with self.guard:
+            if request_id and (known := self.with_request(request_id)):
                 return known
-            device, fork = self._check(config), self._fork(config)
+            device, fork = self.check(config), self._fork(config)
             self._refuse_closing()
             if self.active():
                 if not queue:
@@ -85,53 +88,52 @@ class Launcher:
                 self._queue_runs = True
                 return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
             lock = self._take_lock(device)
-            folder = self._create_or_release(lock, _record(config, request_id, fork))
-            job = self._new_job(folder, config)
+            job = self._create_or_release(lock, config, _record(config, request_id, fork))
             job.force = force
             self._launch(job, lock)
-            return Started(folder.run_id)
+            return Started(job.folder.run_id)
 
     def run_here(self, config: Options, wait: bool, watcher: Watcher, force: bool = False) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
-        device, fork = self._check(config), self._fork(config)
+        device, fork = self.check(config), self._fork(config)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
-        folder = self._create_or_release(lock, _record(config, None, fork))
-        job = self._new_job(folder, config, watcher)
+        job = self._create_or_release(lock, config, _record(config, None, fork), watcher)
         job.force = force
         self._run_here(job, lock)
-        return folder.run_id
+        return job.folder.run_id
 
     def resume(self, run_id: str, changes: dict[str, Any]) -> Started:
         """Go on with a run in the background, from its newest whole checkpoint."""
-        with self._guard:
+        with self.guard:
             self._refuse_closing()
             if self.active():
                 raise self._busy()
             job = self.resumed_job(run_id, changes)
-            self._launch(job, self._take_lock(self._check(job.config)))
+            self._launch(job, self._take_lock(self.check(job.config)))
             return Started(run_id)
 
     def resume_here(self, run_id: str, changes: dict[str, Any], watcher: Watcher) -> str:
         """Go on with a run in this thread."""
         job = self.resumed_job(run_id, changes, watcher)
-        lock = TrainerLock(self.store.root, self._check(job.config))
+        lock = TrainerLock(self.store.root, self.check(job.config))
         lock.acquire({"run_id": run_id, "state": "starting"})
         self._run_here(job, lock)
         return run_id
 
     def run_queue(self) -> str | None:
         """Start the next queued run, if the trainer is free; returns its id."""
-        with self._guard:
+        with self.guard:
+            self._refuse_closing()
             self._queue_runs = True
             return None if self.active() else self._start_next()
 
     def shutdown(self, timeout_s: float) -> bool:
         """Have the active session saved and wait for it; no other is started. Whether it ended in time."""
-        with self._guard:
+        with self.guard:
             self._closing = True
             session = self._session
-        if session is None or session.done.is_set():
+        if session is None:
             return True
         session.job.control.request_stop("signal")
         return session.thread is None or join(session.thread, timeout_s)
@@ -139,22 +141,31 @@ class Launcher:
     # Inside.
 
     def _launch(self, job: Job, lock: TrainerLock) -> None:
-        session = _Session(job, lock)
-        self._session = session
+        """Start a session in a thread that gives the lock back; a session that cannot even begin has given it back."""
+        session = self._begin(job, lock)
         session.thread = start_thread(f"trainer {job.folder.run_id}", lambda: self._work(session))
+
+    def _begin(self, job: Job, lock: TrainerLock) -> _Session:
+        try:
+            job.begin()
+        except BaseException:
+            lock.release()
+            raise
+        self._session = session = _Session(job, lock)
+        return session
 
     def _work(self, session: _Session) -> None:
         try:
             session.job.execute()
         finally:
             session.lock.release()
-            with self._guard:
+            with self.guard:
                 session.done.set()
                 if self._queue_runs and not self._closing:
                     self._start_next()
 
     def _run_here(self, job: Job, lock: TrainerLock) -> None:
-        self._session = session = _Session(job, lock)
+        session = self._begin(job, lock)
         try:
             job.execute()
         finally:
@@ -166,19 +177,24 @@ class Launcher:
         while run_id := self.queue.pop_next():
             try:
                 folder = self.store.open(run_id)
-                config = config_of(folder.record())
-                lock = self._take_lock(self._check(config))
+                self._start_queued(folder)
             except Busy:
                 self.queue.add(run_id)
+                self.queue.move(run_id, 0)
                 return None
             except NotFound:
                 continue
-            except ConfigError as error:
-                folder.update(state=str(RunState.FAILED), error=str(error))
+            except UserError as error:
+                # Also one whose record or parent is damaged or gone: it must not hold up those behind it.
+                with suppress(UserError):
+                    folder.update(state=str(RunState.FAILED), error=str(error))
                 continue
-            self._launch(self._new_job(folder, config), lock)
             return run_id
         return None
+
+    def _start_queued(self, folder: RunFolder) -> None:
+        job = self._new_job(folder, config_of(folder.record()))
+        self._launch(job, self._take_lock(self.check(job.config)))
 
     def _new_job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         job = self._job(folder, config, watcher)
@@ -235,6 +251,8 @@ class Launcher:
             state="starting",
             config=config.model_dump(mode="json"),
             num_parameters=record["parameters"].get("total"),
+            num_trainable=record["parameters"].get("trainable"),
+            general_text=record["summary"].get("general_text"),
         )
         job = Job(
             store=self.store,
@@ -286,10 +304,12 @@ class Launcher:
             raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
         return what, newest.step
 
-    def _check(self, config: Options) -> str:
+    def check(self, config: Options) -> str:
+        """The device of a run that may start, as text; refuses one that may not."""
         return kind_of(config).check(config, self._cache_dir, self._threads)
 
-    def _with_request(self, request_id: str) -> Started | None:
+    def with_request(self, request_id: str) -> Started | None:
+        """The run that a request of this name started."""
         for row in self.store.rows():
             if row.record and row.record.get("request_id") == request_id:
                 waiting = self.queue.ids()
@@ -301,11 +321,14 @@ class Launcher:
         lock.acquire({"state": "starting"})
         return lock
 
-    def _create_or_release(self, lock: TrainerLock, record: dict) -> RunFolder:
+    def _create_or_release(
+        self, lock: TrainerLock, config: Options, record: dict, watcher: Watcher | None = None
+    ) -> Job:
+        """A new run that starts at once, so nobody ever sees it queued."""
         try:
-            folder = self.store.create(record)
+            folder = self.store.create({**record, "state": str(RunState.STARTING), "owner": this_process()})
             lock.tell({"run_id": folder.run_id, "state": "running"})
-            return folder
+            return self._new_job(folder, config, watcher)
         except BaseException:
             lock.release()
             raise

@@ -120,7 +120,7 @@ class Reader:
         to.parent.mkdir(parents=True, exist_ok=True)
         staging = new_staging(to.parent)
         try:
-            self._write_export(run_id, step, staging)
+            self.write_export(run_id, step, staging)
             if to.exists():
                 to.rmdir()
             staging.rename(to)
@@ -129,7 +129,8 @@ class Reader:
             raise
         return to
 
-    def _write_export(self, run_id: str, step: int, folder: Path) -> None:
+    def write_export(self, run_id: str, step: int, folder: Path) -> None:
+        """Write a checkpoint's whole model into an empty folder."""
         source = self._store.open(run_id)
         record = source.record()
         if record["kind"] == "finetune":

@@ -26,6 +26,7 @@ class Ready:
         open: builds model, optimizer and standing; also gives more sentences.
         refuse: refuses, without a trace, what certainly does not fit into so many free bytes of main memory.
         estimate: of the step's memory; None where this kind of run has none.
+        held_bytes: what of the model is in memory already, which the estimate counts too.
         record: more of run.json.
         finish: after the last step: what is written beside the checkpoints.
     """
@@ -38,5 +39,6 @@ class Ready:
     open: Callable[[Emit, Save], tuple[TrainingRun, list[str]]]
     refuse: Callable[[int], None] = lambda free_bytes: None
     estimate: Callable[[Budget], Estimate] | None = None
+    held_bytes: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     finish: Callable[[TrainingRun], None] = lambda run: None

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from llm_testing.config.facts import DataFacts
+from llm_testing.config.facts import DataFacts, ExampleFacts
 from llm_testing.config.option import Options
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
@@ -68,6 +68,15 @@ def facts_of(record: dict) -> DataFacts | None:
     return DataFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
 
 
+def example_facts(record: dict) -> ExampleFacts | None:
+    """The facts of the examples that a record keeps; None where they were never read."""
+    data = record.get("data")
+    if not data:
+        return None
+    known = {name: data[name] for name in ExampleFacts.__dataclass_fields__ if name in data}
+    return ExampleFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+
+
 def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
     """The data facts of the newest run with the same corpus and tokenizer."""
     for row in store.rows():
@@ -86,7 +95,8 @@ def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
 
 def summary_of(live: Live) -> dict[str, Any]:
     """What a run has reached, for run.json."""
-    return {name: getattr(live, name) for name in SUMMED_UP}
+    reached = {name: getattr(live, name) for name in SUMMED_UP}
+    return reached | ({"general_text": live.general_text} if live.general_text else {})
 
 
 def state_of(record: dict) -> str:

@@ -29,7 +29,7 @@ class Role(IntEnum):
 ACTIONS = {
     "look": "see runs, curves and sample texts",
     "try": "queue the one capped run of a public demo",
-    "compute": "generate text and look at attention",
+    "compute": "generate text, look at attention and estimate memory",
     "start": "start, resume and queue runs",
     "command": "pause, stop, save and sample",
     "arrange": "rename runs and order the queue",
@@ -38,7 +38,8 @@ ACTIONS = {
     "upload": "restore runs from a zip",
     "paths": "use and see paths of this machine",
     "fetch": "name a text by its address",
-    "hub": "name a dataset of the Hub",
+    "push": "send models to the Hub",
+    "hub": "name a model or dataset of the Hub",
 }
 """Everything that is guarded, in words for a refusal."""
 
@@ -46,10 +47,10 @@ _COMMANDS = frozenset({"look", "compute", "start", "command", "arrange", "delete
 _VIEWER = {Role.NOBODY: frozenset[str](), Role.VIEWER: frozenset({"look"})}
 
 RIGHTS: dict[Place, dict[Role, frozenset[str]]] = {
-    Place.LOCAL: {Role.NOBODY: frozenset(), Role.OWNER: _COMMANDS | {"upload", "paths", "fetch", "hub"}},
-    Place.LAN: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "fetch", "hub"}},
+    Place.LOCAL: {Role.NOBODY: frozenset(), Role.OWNER: _COMMANDS | {"upload", "paths", "fetch", "hub", "push"}},
+    Place.LAN: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "fetch", "hub", "push"}},
     Place.SHARE: {**_VIEWER, Role.OWNER: _COMMANDS},
-    Place.SPACE: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "hub"}},
+    Place.SPACE: {**_VIEWER, Role.OWNER: _COMMANDS | {"upload", "hub", "push"}},
     Place.DEMO: {**_VIEWER, Role.GUEST: frozenset({"look", "try"}), Role.OWNER: _COMMANDS},
     Place.UNKNOWN: {},
 }

@@ -1,5 +1,6 @@
 """Fine-tuned models opened again: base, adapter and chat template of a run's checkpoint."""
 
+import json
 from pathlib import Path
 
 from llm_testing.config.finetune import FinetuneConfig
@@ -7,7 +8,8 @@ from llm_testing.data.chats import Chat
 from llm_testing.errors import UserError
 from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.model.device import find_device
-from llm_testing.service.bases import Base, ExportRun, bring_base
+from llm_testing.service.bases import Base, ExportRun, bring_base, model_of_package
+from llm_testing.store.files import write_bytes
 
 
 def base_of_record(record: dict, cache_dir: Path, export_run: ExportRun) -> Base:
@@ -39,6 +41,37 @@ def open_tuned(record: dict, checkpoint: Path, base: Base):
     return model.eval(), chat_of(record, base)
 
 
+def write_adapter(record: dict, checkpoint: Path, base: Base, folder: Path, finished: Path) -> None:
+    """Write a checkpoint's adapter in PEFT's form.
+
+    Args:
+        finished: the adapter folder of the run's end; where it is there, its settings serve and no model is loaded.
+    """
+    from llm_testing.model.adapters import peft_tensors, read_trained, save_model, trained_in  # noqa: PLC0415
+    from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
+    from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
+
+    weights = checkpoint / "model.safetensors"
+    if (finished / "adapter_config.json").is_file():
+        peft_tensors(trained_in(weights), folder / "adapter_model.safetensors")
+        settings = json.loads((finished / "adapter_config.json").read_bytes())
+    else:
+        model = load_tuned(base.folder, FinetuneConfig.build(record["config"]), find_device("cpu"))
+        read_trained(model, weights)
+        save_model(model, folder, base.name)
+        settings = json.loads((folder / "adapter_config.json").read_bytes())
+    settings["base_model_name_or_path"] = public_name(base)
+    write_bytes(folder / "adapter_config.json", json.dumps(settings, indent=2, sort_keys=True).encode())
+    ChatTokenizer(base.folder).save(folder, record["data"]["template"])
+
+
+def public_name(base: Base) -> str:
+    """What others know a base model by: its Hub id, or the end of its path."""
+    if base.origin == "hub":
+        return base.name
+    return model_of_package(base.name) or base.name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
 def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> None:
     """Write a checkpoint's whole model, the adapter's changes in its weights, as a folder that transformers loads.
 
@@ -54,7 +87,7 @@ def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> No
     model = load_tuned(base.folder, config, find_device("cpu"))
     read_trained(model, checkpoint / "model.safetensors")
     merge(model).save_pretrained(str(folder))
-    ChatTokenizer(base.folder).save(folder)
+    ChatTokenizer(base.folder).save(folder, record["data"]["template"])
 
 
 def chat_of(record: dict, base: Base) -> Chat:

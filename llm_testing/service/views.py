@@ -32,6 +32,7 @@ class Live:
         version: grows with every change, so that a reader knows whether it has seen this.
         phase, done, total, unit: what it is doing, as in jobs.progress.Progress.
         eta_s: remaining steps times the step time of this session; None until one is known.
+        general_text: perplexity of general text, newest and before the run; None where it is not measured.
         error: set once the run has failed.
     """
 
@@ -60,6 +61,8 @@ class Live:
     eta_s: float | None = None
     peak_bytes: int | None = None
     num_parameters: int | None = None
+    num_trainable: int | None = None
+    general_text: dict[str, float] | None = None
     config: dict = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error: Failure | None = None

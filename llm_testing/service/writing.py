@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
+from llm_testing.data.chats import Chat
 from llm_testing.data.tokenizers import Tokenizer
-from llm_testing.model.generate import Sampling, generate
-from llm_testing.model.gpt import GPT
+from llm_testing.model.generate import Sampling, Writes, generate
 
 
 def written(
-    model: GPT,
-    tokenizer: Tokenizer,
+    model: Writes,
+    tokenizer: Tokenizer | Chat,
     prompt: str,
     sampling: Sampling,
     on_token: Callable[[], None] = lambda: None,
@@ -19,9 +19,20 @@ def written(
     Args:
         on_token: called after each token, also where it completes no character yet.
     """
+    return written_after(model, tokenizer, tokenizer.encode(prompt) or [tokenizer.end_id], sampling, on_token)
+
+
+def written_after(
+    model: Writes,
+    tokenizer: Tokenizer | Chat,
+    before: list[int],
+    sampling: Sampling,
+    on_token: Callable[[], None] = lambda: None,
+) -> Iterator[str]:
+    """The same after tokens, at least one."""
     tokens: list[int] = []
     said = ""
-    for token in generate(model, tokenizer.encode(prompt) or [tokenizer.end_id], sampling, tokenizer.end_id):
+    for token in generate(model, before, sampling, tokenizer.end_id):
         tokens.append(token)
         on_token()
         text = tokenizer.decode(tokens)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from llm_testing.jobs.progress import Check
-from llm_testing.train.step import autocast, loss_sum
+from llm_testing.train.step import autocast, loss_sum, on_device
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def validate(
         for x, y in batches:
             check()
             with autocast(device, precision):
-                sums.append(loss_sum(model, torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)).double())
+                sums.append(loss_sum(model, *on_device(x, y, device)).double())
             targets = y[y >= 0]
             num_tokens += targets.size
             num_bytes += int(token_bytes_V[targets].sum())

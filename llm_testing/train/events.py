@@ -51,6 +51,29 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """How well a fine-tuned model still foretells general text.
+
+    Args:
+        perplexity: of the model at this step, over num_tokens.
+        before: the same when the run began; the smaller it is against perplexity, the more was forgotten.
+    """
+
+    step: int
+    perplexity: float
+    before: float
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The most bytes that one step took on the CPU, of a batch as large as the run's largest."""
+
+    step: int
+    allocated_bytes: int
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something that the reader of the run should know, at a step."""
 
@@ -72,4 +95,4 @@ class Resumed:
     step: int
 
 
-Event = Logged | Sampled | Warned | Paused | Resumed
+Event = Logged | Sampled | Remembered | Measured | Warned | Paused | Resumed

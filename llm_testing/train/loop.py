@@ -4,8 +4,9 @@ A checkpoint exists only at a step boundary. What is due at a boundary (validati
 the step, so a run that is interrupted and resumed does the same work as one that is not.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal, Protocol
 
@@ -18,12 +19,13 @@ from llm_testing.data.windows import Batch
 from llm_testing.errors import Cancelled
 from llm_testing.jobs.progress import Progress, Report
 from llm_testing.train.evaluate import Validation, validate
-from llm_testing.train.events import Event, Logged, Paused, Resumed
+from llm_testing.train.events import Event, Logged, Measured, Paused, Remembered, Resumed
+from llm_testing.train.measure import Watched, watched_step
 from llm_testing.train.pace import Pace, peak_bytes
 from llm_testing.train.sampling import Sampler
 from llm_testing.train.schedule import lr_at
 from llm_testing.train.state import Snapshot, Standing, write_state
-from llm_testing.train.step import TrainingStep, autocast, loss_sum
+from llm_testing.train.step import TrainingStep, autocast, loss_sum, on_device
 
 ROLLING_S = 600.0
 """Seconds between rolling resume points."""
@@ -70,6 +72,8 @@ class TrainingRun:
         report: takes progress.
         save: writes a snapshot before it returns; False where the disk is full.
         clock: seconds that only go forward.
+        general: batches of a text that the run does not train on, looked at when it begins and when it ends.
+        largest: sequences and tokens a sequence of the run's largest micro-batch, whose step is measured on the CPU.
     """
 
     config: Recipe
@@ -88,6 +92,8 @@ class TrainingRun:
     report: Report
     save: Callable[[Snapshot], bool]
     clock: Callable[[], float]
+    general: Sequence[Batch] = ()
+    largest: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         on_gpu = self.device.type != "cpu"
@@ -97,6 +103,7 @@ class TrainingRun:
         self.save_every = (self.config.save_every or max(1, self.total_steps // 4)) if periodic else None
         self._loss_sum = torch.zeros((), device=self.device)
         self._owed: set[str] = set()
+        self._measured = self.largest is None or self.device.type != "cpu"
 
     def run(self) -> Outcome:
         """Train until the last step, an early end, or a stop.
@@ -146,18 +153,30 @@ class TrainingRun:
         started = self.clock()
         batches = self.train.micro_batches(step)
         num_targets, num_tokens = sum(num_targets_of(y) for _, y in batches), self.train.num_tokens(step)
-        self.training.begin()
-        for micro, (x, y) in enumerate(batches):
-            self.commands.check()
-            x_BT, y_BT = (torch.from_numpy(a).to(self.device, non_blocking=True) for a in (x, y))
-            self.training.micro_step(x_BT, y_BT, num_targets, step, micro)
-        self.training.update(lr_at(step + 1, self.total_steps, self.config))
+        seconds = self.clock() - started
+        with self._measuring(batches) as watched:
+            started = self.clock()
+            self.training.begin()
+            for micro, (x, y) in enumerate(batches):
+                self.commands.check()
+                x_BT, y_BT, at_N = on_device(x, y, self.device)
+                self.training.micro_step(x_BT, y_BT, num_targets, step, micro, at_N)
+            self.training.update(lr_at(step + 1, self.total_steps, self.config))
+            seconds += self.clock() - started
+        if watched.peak_bytes is not None:
+            self._measured = True
+            self.emit(Measured(step, watched.peak_bytes))
         self._loss_sum += self.training.loss
         self.standing.step += 1
         self.standing.loss_count += 1
         self.standing.tokens_seen += num_tokens
         self.standing.boundary_done = False
-        self.pace.trained(self.clock() - started, num_tokens)
+        self.pace.trained(seconds, num_tokens)
+
+    def _measuring(self, batches: list[Batch]) -> AbstractContextManager[Watched]:
+        """Watch one step of the session: the first as large as any, once the optimizer has its state."""
+        due = not self._measured and self.training.optimizer.state and any(y.shape == self.largest for _, y in batches)
+        return watched_step(self.training) if due else nullcontext(Watched())
 
     def _boundary(self) -> None:
         """Do what is due at this step: look, validate, sample, log, keep checkpoints."""
@@ -170,6 +189,8 @@ class TrainingRun:
             else (self.config.sample_every > 0 and step % self.config.sample_every == 0)
         )
         gain = False
+        if self.general and self.standing.general_loss is None:
+            self._remember()
         if due["val"] or step % self.log_every == 0:
             gain = self._look(due["val"], last)
         self.standing.boundary_done = True
@@ -197,6 +218,8 @@ class TrainingRun:
                 gain = self._judge(validation)
             if last or self.standing.ended_early:
                 final = self._validate("evaluating all", self.val.whole())
+                if self.general:
+                    self._remember()
         except Cancelled:
             self.standing = before
             raise
@@ -208,6 +231,15 @@ class TrainingRun:
         return validate(
             self.model, batches, self.token_bytes_V, self.config.precision, self.device, self.commands.check
         )
+
+    def _remember(self) -> None:
+        """Look at the general text; the first look is what later ones are compared with."""
+        found = self._validate("evaluating general text", self.general)
+        standing = self.standing
+        if standing.general_loss is None:
+            standing.general_loss = found.loss_nats
+        perplexities = math.exp(found.loss_nats), math.exp(standing.general_loss)
+        self.emit(Remembered(standing.step, *perplexities, found.num_tokens))
 
     def _judge(self, validation: Validation) -> bool:
         """Whether this is the best validation so far; ends the run early where patience has run out."""
@@ -267,7 +299,7 @@ class TrainingRun:
         with autocast(self.device, self.config.precision):
             for x, y in batches:
                 self.commands.check()
-                total += float(loss_sum(self.model, *(torch.from_numpy(a).to(self.device) for a in (x, y))))
+                total += float(loss_sum(self.model, *on_device(x, y, self.device)))
         self.model.train()
         return total / sum(num_targets_of(y) for _, y in batches)
 

@@ -1,6 +1,5 @@
 """Optimizers by name, with weight decay on matrices only."""
 
-import logging
 import warnings
 
 import torch
@@ -26,8 +25,6 @@ def build_optimizer(model: nn.Module, config: Recipe) -> torch.optim.Optimizer:
     if config.optimizer == "adamw":
         device = next(model.parameters()).device.type
         return torch.optim.AdamW(groups, **settings, fused=device in ("cpu", "cuda", "mps"))
-    # Its import costs a second or two and prints about an optional package.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import bitsandbytes  # noqa: PLC0415 an optional GPU package in spirit: slow to import, needed by two options
 
     kind = {"adamw_8bit": bitsandbytes.optim.AdamW8bit, "paged_adamw_8bit": bitsandbytes.optim.PagedAdamW8bit}

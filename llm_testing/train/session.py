@@ -185,6 +185,7 @@ def open_run(
         report=report,
         save=save,
         clock=clock,
+        largest=(config.batch_size, resolved.window),
     )
     return run, notes
 

@@ -28,6 +28,7 @@ class Standing:
         best_val_loss, best_step: of the intermediate validations.
         validations_without_gain: in a row, for early stopping.
         last_val_loss: of the newest intermediate validation.
+        general_loss: of the general text when the run began, in nats a token; None where it is not measured.
     """
 
     step: int = 0
@@ -41,6 +42,7 @@ class Standing:
     validations_without_gain: int = 0
     last_val_loss: float | None = None
     ended_early: bool = False
+    general_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,27 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return torch.autocast(device.type, dtype=dtype_of(precision))
 
 
-def loss_sum(model: nn.Module, x_BT: Tensor, y_BT: Tensor) -> Tensor:
+def on_device(x: np.ndarray, y: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A batch on the device, with the places in the flat targets that count; None where all of them do.
+
+    They are looked up here, before the copy, since counting them on a GPU would wait for it.
+    """
+    learned = np.flatnonzero(y >= 0)
+    parts = (x, y) if learned.size == y.size else (x, y, learned)
+    x_BT, y_BT, *at_N = (torch.from_numpy(part).to(device, non_blocking=True) for part in parts)
+    return x_BT, y_BT, at_N[0] if at_N else None
+
+
+def loss_sum(model: nn.Module, x_BT: Tensor, y_BT: Tensor, at_N: Tensor | None = None) -> Tensor:
     """Summed cross-entropy in nats over all targets that are not left out, as a 0-dim tensor.
 
     A model that has a cheaper way to it than all its logits is asked for that.
+
+    Args:
+        at_N: where in the flat targets those are that count, for a model that computes no others.
     """
     if hasattr(model, "loss_sum"):
-        return model.loss_sum(x_BT, y_BT)
+        return model.loss_sum(x_BT, y_BT, at_N)
     logits_BTV = model(x_BT)
     return F.cross_entropy(logits_BTV.flatten(0, 1), y_BT.flatten(), reduction="sum")
 
@@ -62,18 +76,21 @@ class TrainingStep:
         self.optimizer.zero_grad(set_to_none=True)
         self.loss = torch.zeros((), device=self.device)
 
-    def micro_step(self, x_BT: Tensor, y_BT: Tensor, num_targets: int, step: int, micro: int) -> None:
+    def micro_step(
+        self, x_BT: Tensor, y_BT: Tensor, num_targets: int, step: int, micro: int, at_N: Tensor | None = None
+    ) -> None:
         """Add one micro-batch's share of the step's gradient.
 
         Args:
             num_targets: targets in the whole step, over all its micro-batches.
             step, micro: which one this is; dropout masks are a function of them and the seed, so resume is exact
                 without a saved random state.
+            at_N: as `on_device` gives it.
         """
         if self._draws:
             torch.manual_seed(int(np.random.SeedSequence([self._seed, step, micro]).generate_state(1, np.uint64)[0]))
         with autocast(self.device, self._precision):
-            loss = loss_sum(self.model, x_BT, y_BT) / num_targets
+            loss = loss_sum(self.model, x_BT, y_BT, at_N) / num_targets
         self.scaler.scale(loss).backward()
         self.loss += loss.detach()
 

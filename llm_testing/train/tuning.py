@@ -1,7 +1,7 @@
 """From a fine-tuning config, its model and its examples to a run that can start."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.data.chats import Chat
 from llm_testing.data.example_set import PreparedExamples
+from llm_testing.data.windows import Batch
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.jobs.progress import Report
 from llm_testing.model.adapters import read_trained, write_trained
@@ -61,6 +62,7 @@ def open_tuning(
     report: Report,
     save: Callable[[Snapshot], bool],
     clock: Callable[[], float] = time.monotonic,
+    general: Sequence[Batch] = (),
 ) -> tuple[TrainingRun, list[str]]:
     """A run ready to go, and what to tell its user."""
     training = TrainingStep(model, build_optimizer(model, config), config, place.device)
@@ -89,5 +91,7 @@ def open_tuning(
         report=report,
         save=save,
         clock=clock,
+        largest=data.train.largest,
+        general=general,
     )
     return run, notes

@@ -16,5 +16,5 @@ def addresses() -> dict[str, Path]:
 
 def page_head() -> str:
     """What the document's head loads; as launch(css=) the styles could not look at the document's own state."""
-    styles = "".join(f'<link rel="stylesheet" href="/live/static/{name}.css">' for name in ("page", "place"))
+    styles = "".join(f'<link rel="stylesheet" href="/live/static/{name}.css">' for name in ("page", "place", "history"))
     return styles + '<script type="module" src="/live/static/place.js"></script>'

@@ -11,9 +11,9 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError
 from llm_testing.service.lab import Lab
 from llm_testing.ui.draft import problems_shown
-from llm_testing.ui.fields import ONLY_WITH, control, is_on, shown, values_of
+from llm_testing.ui.fields import control, depending, is_on, shown, values_of
 from llm_testing.ui.messages import tells_user
-from llm_testing.ui.parts import drawn_by_script
+from llm_testing.ui.parts import QUIET, drawn_by_script
 
 KINDS: dict[str, tuple[str, type[PretrainConfig] | type[FinetuneConfig], tuple[str, ...]]] = {
     "pretraining": (
@@ -33,7 +33,6 @@ KINDS: dict[str, tuple[str, type[PretrainConfig] | type[FinetuneConfig], tuple[s
 """Kinds of run: title, options, and those of them that decide what a step takes in memory."""
 FIRST_PRESET = "16gb"
 """What the tab begins with: a run for which the question is worth asking."""
-QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 WANTED = "(...given) => import('/live/static/main.js').then((m) => [m.wantedChanges(), ...given.slice(1)])"
 
 
@@ -83,7 +82,7 @@ def _controls(lab: Lab, kind: str) -> dict[str, gr.components.Component]:
     values = lab.preset_values(FIRST_PRESET) if kind == "pretraining" else {}
     contents = {name: shown(option, values.get(name, option.default)) for name, option in options.items()}
     made = {name: control(option, contents[name], form=f"vram-{kind}") for name, option in options.items()}
-    for name in ONLY_WITH.keys() & made.keys():
+    for name in depending(made):
         made[name].interactive = is_on(name, contents)
     return made
 
@@ -119,10 +118,10 @@ def _wire(
         ]
         return [asked_about(chosen, list(wanted.values())), *updates]
 
-    depending = [controls["pretraining"][name] for name in ONLY_WITH]
+    switched = [controls[name][option] for name in KINDS for option in depending(controls[name])]
     edits = [component.input for component in every]
     edits += [component.blur for component in every if isinstance(component, gr.Textbox)]
-    gr.on(edits, on_edit, [kind, *every], [asked, *depending], trigger_mode="always_last", **QUIET)
+    gr.on(edits, on_edit, [kind, *every], [asked, *switched], trigger_mode="always_last", **QUIET)
     kind.input(on_kind, [kind, *every], [asked, *groups.values()], **QUIET)
     changes = gr.JSON(visible=False)
     apply.click(on_apply, [changes, kind, *every], [asked, *every], js=WANTED, show_progress="hidden",
@@ -130,8 +129,10 @@ def _wire(
 
 
 def _switches(kind: str, contents: Sequence[Any]) -> list[Any]:
-    """Which controls mean something beside the others."""
-    if kind != "pretraining":
-        return [gr.update() for _ in ONLY_WITH]
+    """Which controls mean something beside the others; those of the other kinds stay as they are."""
     by_name = dict(zip(relevant(kind), contents, strict=True))
-    return [gr.update(interactive=is_on(name, by_name)) for name in ONLY_WITH]
+    return [
+        gr.update(interactive=is_on(option, by_name)) if name == kind else gr.update()
+        for name in KINDS
+        for option in depending(relevant(name))
+    ]

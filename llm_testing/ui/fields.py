@@ -1,21 +1,29 @@
 """A form's controls, made from the declared options, and the way between what they show and what an option takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from llm_testing.config.option import Option
 
-ONLY_WITH: dict[str, tuple[str, str]] = {
-    "n_layer": ("config_name", "custom"),
-    "n_head": ("config_name", "custom"),
-    "n_embd": ("config_name", "custom"),
-    "sdpa_kernel": ("attention_impl", "sdpa"),
-    "vocab_size": ("tokenizer", "bpe"),
+_WITH_ADAPTER = ("adapter", ("lora", "qlora"))
+ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "n_layer": ("config_name", ("custom",)),
+    "n_head": ("config_name", ("custom",)),
+    "n_embd": ("config_name", ("custom",)),
+    "sdpa_kernel": ("attention_impl", ("sdpa",)),
+    "vocab_size": ("tokenizer", ("bpe",)),
+    "lora_r": _WITH_ADAPTER,
+    "lora_alpha": _WITH_ADAPTER,
+    "lora_dropout": _WITH_ADAPTER,
+    "use_rslora": _WITH_ADAPTER,
+    "use_dora": _WITH_ADAPTER,
+    "target_modules": _WITH_ADAPTER,
 }
-"""Options that mean something only beside a value of another one; their controls are off otherwise."""
+"""Options that mean something only beside some values of another one; their controls are off otherwise."""
 AUTOMATIC = "automatic"
+YES_NO = {"yes": True, "no": False}
 _FINEST = 0.01
 
 
@@ -35,7 +43,7 @@ def control(option: Option, content: Any, form: str = "option") -> gr.components
         "interactive": True,
     }
     if option.kind == "bool":
-        return gr.Checkbox(**shared)
+        return gr.Radio([AUTOMATIC, *YES_NO], **shared) if option.nullable else gr.Checkbox(**shared)
     if option.kind == "choice":
         choices = list(option.choices)
         return gr.Radio(choices, **shared) if len(choices) <= 3 else gr.Dropdown(choices, **shared)
@@ -70,6 +78,8 @@ def shown(option: Option, value: Any) -> Any:
         return "\n".join(value or ())
     if option.kind == "text":
         return value or ""
+    if option.kind == "bool" and option.nullable:
+        return next((word for word, meaning in YES_NO.items() if meaning is value), AUTOMATIC)
     return value
 
 
@@ -80,6 +90,8 @@ def meant(option: Option, on_control: Any) -> Any:
     if option.kind == "text":
         text = str(on_control or "").strip()
         return None if option.nullable and not text else text
+    if option.kind == "bool" and option.nullable:
+        return YES_NO.get(on_control)
     if option.kind == "int" and isinstance(on_control, float) and on_control.is_integer():
         return int(on_control)
     return on_control
@@ -87,8 +99,13 @@ def meant(option: Option, on_control: Any) -> Any:
 
 def is_on(name: str, on_controls: Mapping[str, Any]) -> bool:
     """Whether an option's control means something beside the other ones."""
-    other, needed = ONLY_WITH.get(name, ("", None))
-    return needed is None or on_controls.get(other) == needed
+    other, needed = ONLY_WITH.get(name, ("", ()))
+    return not needed or on_controls.get(other) in needed
+
+
+def depending(names: Iterable[str]) -> list[str]:
+    """Those of some options whose controls are off beside certain values of others."""
+    return [name for name in names if name in ONLY_WITH]
 
 
 def values_of(options: Mapping[str, Option], on_controls: Sequence[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from llm_testing.errors import UserError
+from llm_testing.service.names import check_names
 from llm_testing.service.roles import check, check_corpora
 from llm_testing.ui.messages import as_text
 
@@ -21,7 +22,13 @@ ACTS = "start"
 """What everything else needs: only an owner has it, in every place."""
 CHECKS_ITSELF = "checks_itself"
 """Marks a handler that asks for its own right, as the named endpoints do."""
-_CORPORA = {"lt-option-corpus": "corpus", "lt-option-val_corpus": "val_corpus"}
+_SOURCES = {
+    "lt-option-corpus": "corpus",
+    "lt-option-val_corpus": "val_corpus",
+    "lt-tune-option-model_name": "model_name",
+    "lt-tune-option-dataset": "dataset",
+}
+"""Fields that name a text, model or dataset, by the ids of their controls."""
 
 
 def guard_handlers(page: gr.Blocks) -> None:
@@ -37,18 +44,19 @@ def _guarded(function: Any) -> Callable[..., Any]:
         raise TypeError(f"{handler.__name__} is no plain function, and no others are guarded.")
     events = {event for _, event in function.targets}
     action = "look" if events and events <= set(FOR_ALL) else ACTS
-    named = [_CORPORA.get(getattr(component, "elem_id", None)) for component in function.inputs]
-    # The form's sentences open no corpus; whoever types a path may go on typing until Start.
-    reads_corpora = bool(function.queue) and any(named)
+    named = [_SOURCES.get(getattr(component, "elem_id", None)) for component in function.inputs]
+    # The form's sentences open no text; whoever types a path may go on typing until Start.
+    reads_sources = bool(function.queue) and any(named)
 
     @functools.wraps(handler)
     def guarded(guard_request: gr.Request, *values: Any) -> Any:
         try:
             check(guard_request, action)
-            if reads_corpora:
+            if reads_sources:
                 contents = values[-len(named) :]  # what Gradio puts in by type comes before a handler's own inputs
                 given = {name: value for name, value in zip(named, contents, strict=True) if name}
                 check_corpora(guard_request, given)
+                check_names(guard_request, given)
         except UserError as error:
             raise gr.Error(as_text(str(error)), print_exception=False) from None
         return handler(*values)

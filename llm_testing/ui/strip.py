@@ -11,8 +11,7 @@ import gradio as gr
 
 from llm_testing.service.lab import Lab
 from llm_testing.ui.messages import note, tells_user
-from llm_testing.ui.parts import drawn_by_script
-from llm_testing.ui.pretraining import COMMAND, WAKE
+from llm_testing.ui.parts import COMMAND, WAKE, drawn_by_script
 
 SHOWN_RUN = "() => import('/live/static/main.js').then((m) => m.shownRun())"
 """Commands name the run that the user sees, so that a stale tab can never stop another one."""

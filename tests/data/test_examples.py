@@ -90,10 +90,38 @@ EXACT = {
         ["four five<|im_end|>"],
         f"{INTRO}### Instruction:\none two\n\nthree\n\n### Response:\nfour five<|im_end|>",
     ),
+    "alpaca, plain": (
+        ALPACA, CHATML, {"chat_template": "plain"}, ["four five<|im_end|>"], "one two\n\nthreefour five<|im_end|>",
+    ),
+    "alpaca without an input": (
+        {**ALPACA, "input": ""}, CHATML, {},
+        ["four five<|im_end|>"],
+        "<|im_start|>user\none two<|im_end|>\n<|im_start|>assistant\nfour five<|im_end|>\n",
+    ),
+    "alpaca, everything learned": (
+        ALPACA, CHATML, {"answers_only": False},
+        ["user\none two\n\nthree<|im_end|>\n<|im_start|>assistant\nfour five<|im_end|>\n"],
+        "<|im_start|>user\none two\n\nthree<|im_end|>\n<|im_start|>assistant\nfour five<|im_end|>\n",
+    ),
     "alpaca as chatml": (
         ALPACA, None, {"chat_template": "chatml"},
         ["four five<|im_end|>"],
         "<|im_start|>user\none two\n\nthree<|im_end|>\n<|im_start|>assistant\nfour five<|im_end|>\n",
+    ),
+    "prompt and completion with the model's template": (
+        PAIR, CHATML, {},
+        [" four five<|im_end|>"],
+        "<|im_start|>user\none two<|im_end|>\n<|im_start|>assistant\n four five<|im_end|>\n",
+    ),
+    "prompt and completion without a template": (
+        PAIR, None, {},
+        [" four five<|im_end|>"],
+        f"{INTRO}### Instruction:\none two\n\n### Response:\n four five<|im_end|>",
+    ),
+    "prompt and completion as chatml": (
+        PAIR, None, {"chat_template": "chatml"},
+        [" four five<|im_end|>"],
+        "<|im_start|>user\none two<|im_end|>\n<|im_start|>assistant\n four five<|im_end|>\n",
     ),
     "prompt and completion, plain": (
         PAIR, CHATML, {"chat_template": "plain"}, [" four five<|im_end|>"], "one two four five<|im_end|>",
@@ -114,6 +142,20 @@ EXACT = {
         "six\n\n### Instruction:\none\n\n### Response:\ntwo three<|im_end|>\n\n### Instruction:\nfour\n\n"
         "### Response:\nfive<|im_end|>",
     ),
+    "chat of two answers as chatml": (
+        CHAT, None, {"chat_template": "chatml"},
+        ["two three<|im_end|>", "five<|im_end|>"],
+        "<|im_start|>system\nsix<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"
+        "two three<|im_end|>\n<|im_start|>user\nfour<|im_end|>\n<|im_start|>assistant\nfive<|im_end|>\n",
+    ),
+    "chat of two answers, plain": (
+        CHAT, CHATML, {"chat_template": "plain"},
+        ["two three<|im_end|>", "five<|im_end|>"], "six\n\nonetwo three<|im_end|>fourfive<|im_end|>",
+    ),
+    "chat cut in its second answer": (
+        CHAT, None, {"chat_template": "plain", "max_seq_length": 12}, ["two three<|im_end|>", "f"],
+        "six\n\nonetwo three<|im_end|>fourf",
+    ),
     "chat whose template forgets": (
         CHAT, FORGETS, {},
         ["two three<|im_end|>", "<think>\n\n</think>\n\nfive<|im_end|>"],
@@ -126,11 +168,30 @@ EXACT = {
         ["two three<|im_end|>"],
         "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\ntwo three<|im_end|>\n",
     ),
+    "sharegpt without a template": (
+        SHAREGPT, None, {},
+        ["two three<|im_end|>"], f"{INTRO}### Instruction:\none\n\n### Response:\ntwo three<|im_end|>",
+    ),
+    "sharegpt as chatml": (
+        SHAREGPT, None, {"chat_template": "chatml"},
+        ["two three<|im_end|>"],
+        "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\ntwo three<|im_end|>\n",
+    ),
+    "sharegpt, plain": (
+        SHAREGPT, CHATML, {"chat_template": "plain"}, ["two three<|im_end|>"], "onetwo three<|im_end|>",
+    ),
     "a system prompt of the run": (
         SHAREGPT, CHATML, {"system_prompt": "six"},
         ["two three<|im_end|>"],
         "<|im_start|>system\nsix<|im_end|>\n<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n"
         "two three<|im_end|>\n",
+    ),
+    "text without a template": (
+        {"text": "one two three"}, None, {}, [" two three<|im_end|>"], "one two three<|im_end|>",
+    ),
+    "text, whatever the template": (
+        {"text": "one two three"}, CHATML, {"chat_template": "chatml", "answers_only": True},
+        [" two three<|im_end|>"], "one two three<|im_end|>",
     ),
     "text": ({"text": "one two three"}, CHATML, {}, [" two three<|im_end|>"], "one two three<|im_end|>"),
     "mapped columns": (

@@ -14,8 +14,9 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.jobs import OpenJob
 from llm_testing.model.device import dtype_of
 from llm_testing.model.open_model import attention_of, layer_period, read_config, tuned, with_layers
+from llm_testing.train.measure import allocator_changes, bytes_of
 from llm_testing.train.optim import build_optimizer
-from llm_testing.train.probe import allocator_changes, bytes_of
+from llm_testing.train.probe import made_up
 from llm_testing.train.step import TrainingStep
 from tests.estimate.parts import CPU, Measured, without_onednn
 
@@ -91,14 +92,13 @@ def measure_open(family, options) -> Measured:
             quantize(inner)
         model = tuned(inner, options)
         training = TrainingStep(model, build_optimizer(model, options), options, CPU)
-        size = (options.batch_size, options.max_seq_length)
 
         def step(number):
             training.begin()
             for micro in range(options.gradient_accumulation):
-                tokens = np.ones(size, np.int64)
-                x, y = torch.from_numpy(tokens), torch.from_numpy(tokens.copy())
-                training.micro_step(x, y, x.numel() * options.gradient_accumulation, number, micro)
+                made = made_up(options.batch_size, options.max_seq_length, options.packs)
+                x, y = (torch.from_numpy(part) for part in made)
+                training.micro_step(x, y, y.numel() * options.gradient_accumulation, number, micro)
             training.update(1e-3)
 
         step(0)

@@ -14,8 +14,8 @@ from llm_testing.estimate.jobs import GPTJob, pretraining_job
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.step import Step
 from llm_testing.model.gpt import build_gpt
+from llm_testing.train.measure import allocator_changes, bytes_of
 from llm_testing.train.optim import build_optimizer
-from llm_testing.train.probe import allocator_changes, bytes_of
 from llm_testing.train.step import TrainingStep
 
 CPU = torch.device("cpu")

@@ -101,7 +101,7 @@ def _one_thread():
 def off_by(options, vocab=512) -> float:
     """Share by which the trace is off the real peak."""
     real = measure(options, vocab).peak_bytes
-    return abs(peak_of(trace_gpt(job(options, vocab=vocab))) - real) / real
+    return abs(peak_of(trace_gpt(job(options, vocab=vocab), {})) - real) / real
 
 
 def test_there_are_forty_configurations():
@@ -121,7 +121,7 @@ def test_with_8_bit_optimizers_it_is_within_a_hundredth(name):
 @pytest.mark.parametrize("name", ["manual fp32", "8-bit"])
 def test_what_is_there_before_the_step_is_traced_too(name):
     options = config(**(EXACT | EIGHT_BIT)[name])
-    recording = trace_gpt(job(options))
+    recording = trace_gpt(job(options), {})
     states = [n for n, s in enumerate(recording.alloc_section) if recording.sections[s].stage in ("weights", "states")]
     ended = set(recording.allocation[recording.is_free].tolist())
     kept = sum(int(recording.num_bytes[n]) for n in states if n not in ended)

@@ -23,6 +23,8 @@ EXACT = [
     ("phi3", {"adapter": "lora", "fast_mode": True}),
     ("gpt2", {"adapter": "full", "precision": "fp32"}),
     ("mixtral", {"adapter": "lora", **PLAIN}),
+    ("gemma3", {"adapter": "lora", "packing": True}),
+    ("llama", {"adapter": "lora", "fast_mode": True, "packing": False}),
 ]
 EXACT_TOO = [
     ("llama", {"adapter": "lora", **PLAIN, "precision": "fp32"}),
@@ -53,7 +55,7 @@ def _one_thread():
 
 def off_by(family, options) -> float:
     real = measure_open(family, options).peak_bytes
-    return abs(Step(trace_open(open_job(family, options))).peak.num_bytes - real) / real
+    return abs(Step(trace_open(open_job(family, options), {})).peak.num_bytes - real) / real
 
 
 def named(cases):

@@ -167,8 +167,8 @@ def peak_gb(shape, tokens, batch_size) -> float:
     on_meta.requires_grad_(False)
     for name, parameter in on_meta.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    with FakeTensorMode(), semantics.active():
-        model, recorder = without_data(on_meta), Recorder(semantics.scratch, semantics.rewrites())
+    with FakeTensorMode() as fake, semantics.active():
+        model, recorder = without_data(on_meta), Recorder(fake, semantics.scratch, semantics.rewrites())
         with recorder:
             for tensor in [*model.parameters(), *model.buffers()]:
                 recorder.watch(tensor, "weights")

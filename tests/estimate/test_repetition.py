@@ -5,7 +5,7 @@ import pytest
 
 from llm_testing.config.resolve import resolve
 from llm_testing.estimate.budget import card_of, main_memory
-from llm_testing.estimate.depth import NotRepeatable, repeat, same_steps
+from llm_testing.estimate.depth import NotRepeatable, Repeater, same_steps
 from llm_testing.estimate.estimator import batch_pair
 from llm_testing.estimate.recording import TERMS
 from llm_testing.estimate.step import CUDA_ROUNDING, Family, Step, one_micro
@@ -111,7 +111,7 @@ def test_steps_that_differ_in_more_than_depth_and_batch_are_no_family(worker):
     with pytest.raises(NotRepeatable):
         Family(few, other, (4, 4))
     with pytest.raises(NotRepeatable, match="cannot stand for 2"):
-        repeat(few, 2)
+        Repeater(few).repeat(2)
 
 
 def test_the_timeline_keeps_the_peak_and_adds_up(estimator):

@@ -12,7 +12,7 @@ OPTIONS = config(n_layer=2)
 
 
 def traced_and_real():
-    return peak_of(trace_gpt(job(OPTIONS))), measure(OPTIONS).peak_bytes
+    return peak_of(trace_gpt(job(OPTIONS), {})), measure(OPTIONS).peak_bytes
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from llm_testing.estimate.worker import TraceFailed, Worker
@@ -50,3 +51,20 @@ def test_closing_ends_the_process():
     worker.close()
     assert worker.pid is None
     worker.close()
+
+
+def test_closing_gives_up_what_is_being_traced_and_nothing_starts_afterwards():
+    worker = Worker()
+    with ThreadPoolExecutor(1) as pool:
+        # Its first answer takes seconds, as torch is imported.
+        answer = pool.submit(worker.trace, job(config()))
+        while worker.pid is None:
+            pass
+        pid = worker.pid
+        worker.close()
+        with pytest.raises(TraceFailed, match="is ending"):
+            answer.result(10)
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(TraceFailed, match="is ending"):
+        worker.trace(job(config()))
+    assert worker.pid is None

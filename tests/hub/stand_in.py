@@ -1,14 +1,16 @@
-"""Web servers on 127.0.0.1 for tests: one of plain files and faults, one that answers as the Hub does for datasets."""
+"""Web servers on 127.0.0.1 for tests: one of plain files and faults, one that answers as the Hub does."""
 
 import hashlib
 import json
 import re
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -42,6 +44,10 @@ class Server:
 
     def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
         raise NotImplementedError
+
+    def accept(self, method: str, path: str, headers: dict, body: bytes) -> Answer:
+        """What a POST or PUT is answered."""
+        return Answer(b"", 405)
 
     def close(self) -> None:
         self._http.shutdown()
@@ -81,14 +87,70 @@ class FileServer(Server):
 
 
 class HubServer(Server):
-    """Serves root/<owner>/<name>/<files> as datasets of the Hub; `gated` names those that ask for terms."""
+    """Serves root/<owner>/<name>/<files> as datasets and models of the Hub; `gated` names those that ask for terms.
 
-    def __init__(self, root: Path):
-        self.root = root
+    Whoever brings `token` may make a repository and put files into it, large ones by the protocol of Git LFS.
+    """
+
+    def __init__(self, root: Path, token: str | None = None):
+        self.root, self.token = root, token
         self.gated: set[str] = set()
+        self.cuts: dict[str, list[int]] = {}
+        self.messages: list[str] = []
+        self.private: dict[str, bool] = {}
+        self._large: dict[str, bytes] = {}
         super().__init__()
 
+    def accept(self, method: str, path: str, headers: dict, body: bytes) -> Answer:
+        if found := re.fullmatch(r"/large/([0-9a-f]{64})", path):  # its address is a secret of its own
+            self._large[found[1]] = body
+            return Answer(b"", 200)
+        if self.token is None or headers.get("authorization") != f"Bearer {self.token}":
+            return _json({"error": "Invalid username or password."}, 401)
+        if path == "/api/validate-yaml":  # the Hub's client has a model card's header looked at
+            return _json({"errors": [], "warnings": []})
+        if path == "/api/repos/create":
+            return self._create(json.loads(body))
+        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/main", path):
+            files = json.loads(body)["files"]
+            modes = [{"path": f["path"], "uploadMode": _mode(f["path"]), "shouldIgnore": False} for f in files]
+            return _json({"files": modes})
+        if found := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+            objects = [
+                {**wanted, "actions": {"upload": {"href": f"{self.url}/large/{wanted['oid']}"}}}
+                for wanted in json.loads(body)["objects"]
+            ]
+            lfs = {"Content-Type": "application/vnd.git-lfs+json"}
+            return _json({"transfer": "basic", "objects": objects}, 200, lfs)
+        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
+            return self._commit(found[1], [json.loads(line) for line in body.splitlines()])
+        return _json({"error": "Not Found"}, 404)
+
+    def _create(self, asked: dict) -> Answer:
+        repo = f"{asked.get('organization') or 'somebody'}/{asked['name']}"
+        there = (self.root / repo).is_dir()
+        if not there:
+            (self.root / repo).mkdir(parents=True)
+            self.private[repo] = bool(asked.get("private"))
+        return _json({"url": f"{self.url}/{repo}", "name": repo}, 409 if there else 200)
+
+    def _commit(self, repo: str, lines: list[dict]) -> Answer:
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "header":
+                self.messages.append(value["summary"])
+                continue
+            file = self.root / repo / value["path"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self._large[value["oid"]] if line["key"] == "lfsFile" else b64decode(value["content"]))
+        commit = self.commit(repo)
+        return _json({"success": True, "commitOid": commit, "commitUrl": f"{self.url}/{repo}/commit/{commit}"})
+
     def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
+        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._file(found[1], found[3], headers)
+        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+?)(?:/revision/([^/]+))?", path):
+            return self._model(found[1])
         if found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._file(found[1], found[3], headers)
         if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+?)(?:/(revision|tree)/([^/]+)(?:/(.*))?)?", path):
@@ -115,7 +177,23 @@ class HubServer(Server):
             return _json({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound", **commit})
         answer = ranged(path.read_bytes(), headers)
         answer.headers |= commit
+        if self.cuts.get(name):
+            answer.cut_after = self.cuts[name].pop(0)
         return answer
+
+    def _model(self, repo: str) -> Answer:
+        if missing := self._missing(repo):
+            return missing
+        root = self.root / repo
+        siblings = []
+        for file in sorted(file for file in root.rglob("*") if file.is_file()):
+            name, size = file.relative_to(root).as_posix(), file.stat().st_size
+            entry = {"rfilename": name, "size": size, "blobId": "b"}
+            if _mode(name) == "lfs":
+                digest = hashlib.sha256(file.read_bytes()).hexdigest()
+                entry["lfs"] = {"sha256": digest, "size": size, "pointerSize": 1}
+            siblings.append(entry)
+        return _json({"id": repo, "sha": self.commit(repo), "siblings": siblings, "tags": []})
 
     def _facts(self, repo: str, verb: str | None, inside: str | None, query: dict) -> Answer:
         if missing := self._missing(repo):
@@ -146,6 +224,10 @@ def ranged(body: bytes, headers: dict, etag: bool = True) -> Answer:
     return Answer(part, 206, sent | {"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(body)}"})
 
 
+def _mode(name: str) -> str:
+    return "lfs" if name.endswith((".safetensors", ".gguf", ".bin")) else "regular"
+
+
 def _json(value: object, status: int = 200, headers: dict | None = None) -> Answer:
     return Answer(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
 
@@ -154,6 +236,14 @@ def _entry(root: Path, path: Path) -> dict:
     kind, size = ("directory", 0) if path.is_dir() else ("file", path.stat().st_size)
     oid = hashlib.sha1(b"" if path.is_dir() else path.read_bytes()).hexdigest()
     return {"type": kind, "oid": oid, "size": size, "path": path.relative_to(root).as_posix()}
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """A body that is sent in chunks, each after a line with its length."""
+    while size := int(file.readline(), 16):
+        yield file.read(size)
+        file.readline()
+    file.readline()
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -184,6 +274,24 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True  # the client stopped, as some tests want it to
 
         do_HEAD = do_GET
+
+        def do_POST(self) -> None:
+            parts = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            if headers.get("transfer-encoding") == "chunked":
+                body = b"".join(_chunks(self.rfile))
+            else:
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+            server.log.append((self.command, parts.path, None))
+            answer = server.accept(self.command, unquote(parts.path), headers, body)
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_PUT = do_POST
 
         def log_message(self, *args: object) -> None:
             pass

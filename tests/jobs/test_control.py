@@ -1,5 +1,5 @@
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
@@ -85,6 +85,34 @@ def test_a_pause_ends_with_resume_or_stop(control, end):
     assert paused.thread.is_alive()
     end(control)
     assert join(paused.thread, SOON_S)
+
+
+def test_a_pause_ends_also_where_another_was_asked_for_before_the_trainer_woke(control):
+    def at_once(live):
+        control.request_resume()
+        control.request_pause()
+
+    paused = Paused(control)
+    control.submit(at_once).result(SOON_S)
+    assert join(paused.thread, SOON_S), "nobody would ever tell of the second pause"
+    assert control.pause_requested
+
+
+def test_an_answer_is_waited_for_until_a_stop_or_a_pause(control):
+    there, late = Future(), Future()
+    there.set_result(1)
+    assert control.wait_for(there)
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(control.wait_for, late)
+        control.request_pause()
+        assert waits.result(SOON_S) is False
+        through = pool.submit(control.wait_for, late, through_pause=True)
+        late.set_result(1)
+        assert through.result(SOON_S) is True
+        never = pool.submit(control.wait_for, Future(), through_pause=True)
+        control.request_stop()
+        with pytest.raises(Cancelled):
+            never.result(SOON_S)
 
 
 def test_orders_and_saves_are_served_while_paused(control):

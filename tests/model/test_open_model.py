@@ -1,5 +1,7 @@
 """Open models of every family: packed examples do not see each other, and the loss is the same whole or in pieces."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -8,6 +10,7 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import TARGETS
 from llm_testing.model.generate import Sampling, generate
 from llm_testing.model.open_model import PIECE, attention_of, read_config, tuned
+from llm_testing.train.step import on_device
 from tests.estimate.open_parts import MODELS
 
 FAMILIES = [name for name in MODELS if name != "mixtral"]
@@ -54,6 +57,26 @@ def test_the_loss_and_its_gradient_are_the_same_whole_and_in_pieces(family):
     torch.testing.assert_close(found[True][0], found[False][0], rtol=1e-5, atol=0)
     for one, other in zip(found[True][1], found[False][1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("learned", [0, 1, 40, 128])
+def test_the_loss_and_its_gradient_are_the_same_when_only_what_is_learned_gets_logits(learned):
+    made = model("llama", fast_mode=True, lora_dropout=0.0)
+    x = torch.randint(3, 500, (2, 64), generator=torch.Generator().manual_seed(2))
+    kept = torch.randperm(128, generator=torch.Generator().manual_seed(3))[:learned]
+    y = torch.full((128,), -100).index_copy(0, kept, torch.roll(x, -1).flatten()[kept]).view(2, 64)
+    x_BT, y_BT, at_N = on_device(x.numpy(), y.numpy(), torch.device("cpu"))
+    assert at_N is None if learned == 128 else sorted(kept.tolist()) == at_N.tolist()
+    found = []
+    with patch.object(made.head, "forward", wraps=made.head.forward) as head:
+        for at in (None, at_N):
+            made.zero_grad()
+            loss = made.loss_sum(x_BT, y_BT, at)
+            loss.backward()
+            found.append((loss.detach(), *(p.grad.clone() for p in made.parameters() if p.requires_grad)))
+    # Twice for each way, since the backward pass makes the logits anew.
+    assert [call.args[0].size(0) for call in head.call_args_list] == [128, 128, learned, learned]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)
 
 
 def test_padding_at_the_end_changes_nothing_that_counts():

@@ -6,17 +6,23 @@ import sys
 import textwrap
 import threading
 
+import psutil
 import pytest
 import torch
 
-from llm_testing.errors import Busy, WrongState
+from llm_testing.errors import Busy, NotEnoughMemory, WrongState
+from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import MemoryFacts
+from llm_testing.jobs.queue import RunQueue
 from llm_testing.service import estimates
+from llm_testing.service import job as module_of_jobs
+from llm_testing.service import lab as lab_module
+from llm_testing.service.board import Board
 from llm_testing.service.lab import Lab
 from llm_testing.train import step
 from llm_testing.train.step import TrainingStep
-from tests.service.parts import TINY, curve, final_weights, run, until
+from tests.service.parts import TINY, checkpoint_files, curve, final_weights, run, until
 
 pytestmark = pytest.mark.proof
 
@@ -54,6 +60,109 @@ def test_pause_keeps_the_trainer_and_resume_changes_nothing(lab):
     assert lab.resume().run_id == run_id
     assert ended(lab).state == "completed"
     assert curve(lab, run_id) == curve(lab, whole) and final_weights(lab, run_id) == final_weights(lab, whole)
+
+
+def test_a_pause_asked_for_before_the_trainer_has_woken_from_the_last_one_takes_effect(lab):
+    run_id = started(lab)
+    lab.pause()
+    until(lambda: lab.last().state == "paused")
+    with lab._launcher.active().control._changed:  # nobody wakes in between
+        lab.resume()
+        lab.pause()
+    until(lambda: lab.last().state == "paused")
+    assert lab.details(run_id)["state"] == "paused"
+    lab.resume()
+    until(lambda: lab.last().state == "running")
+
+
+def test_whatever_state_is_seen_is_on_disk_already(lab, monkeypatch):
+    seen = []
+
+    def entering(self, state):
+        seen.append((str(state), lab.details(self.view().run_id)["state"]))
+        original(self, state)
+
+    original = Board.enter
+    monkeypatch.setattr(Board, "enter", entering)
+    started(lab)
+    lab.pause()
+    until(lambda: lab.last().state == "paused")
+    lab.resume()
+    lab.stop()
+    ended(lab)
+    assert [state for state, _ in seen] == ["running", "pausing", "paused", "running", "stopping"]
+    assert all(state == on_disk for state, on_disk in seen)
+
+
+@pytest.fixture
+def slow_estimate(lab, monkeypatch):
+    """An estimate that is made only once somebody allows it."""
+    asked, allowed = threading.Event(), threading.Event()
+
+    def slow(self, *args):
+        asked.set()
+        assert allowed.wait(60)
+        return original(self, *args)
+
+    original = estimates.Estimates.of_run
+    monkeypatch.setattr(estimates.Estimates, "of_run", slow)
+    yield asked, allowed
+    allowed.set()
+
+
+def test_a_stop_while_the_memory_is_estimated_ends_the_run_at_once(lab, slow_estimate):
+    asked, _ = slow_estimate
+    run_id = lab.start(LONG).run_id
+    assert asked.wait(60)
+    lab.stop()
+    assert ended(lab).state == "stopped"
+    assert lab.details(run_id)["checkpoints"] == [] and lab.details(run_id)["estimated_bytes"] is None
+
+
+def test_a_pause_while_the_memory_is_estimated_is_obeyed_and_the_run_judged_before_it_trains(lab, slow_estimate):
+    asked, allowed = slow_estimate
+    run_id = lab.start(LONG).run_id
+    assert asked.wait(60)
+    lab.pause()
+    until(lambda: lab.last().state == "paused")
+    assert lab.last().step == 0 and lab.details(run_id)["estimated_bytes"] is None
+    lab.resume()
+    allowed.set()
+    until(lambda: lab.last().step > 1)
+    assert lab.details(run_id)["estimated_bytes"]
+    lab.stop()
+    assert ended(lab).state == "stopped"
+
+
+def test_what_exceeds_the_memory_is_refused_also_after_a_pause(lab, slow_estimate, monkeypatch):
+    asked, allowed = slow_estimate
+    run_id = lab.start(LONG).run_id
+    assert asked.wait(60)
+    lab.pause()
+    until(lambda: lab.last().state == "paused")
+    monkeypatch.setattr(module_of_jobs, "refuse_what_exceeds", refuses)
+    allowed.set()
+    lab.resume()
+    assert ended(lab).state == "failed" and lab.last().step == 0
+    assert lab.details(run_id)["error"] == "Too large."
+
+
+def refuses(*args):
+    raise NotEnoughMemory("Too large.")
+
+
+def test_a_closed_lab_leaves_no_thread_and_no_process(lab, monkeypatch):
+    monkeypatch.setattr(lab_module, "Estimator", Estimator)  # a process of its own, not that of all tests
+    before, children = set(threading.enumerate()), set(psutil.Process().children(recursive=True))
+    own = Lab(lab.runs_dir, lab.cache_dir)
+    own.warm_up()
+    own.start(LONG)
+    own.fetching.start("tiny")
+    assert own.shutdown(60)
+    assert set(threading.enumerate()) <= before
+    assert set(psutil.Process().children(recursive=True)) <= children
+    with pytest.raises(WrongState, match="is being closed"):
+        own.run_queue()
 
 
 def test_a_stop_while_preparing_ends_the_run_without_a_step(lab):
@@ -147,6 +256,43 @@ def test_the_queue_goes_on_by_itself_and_waits_for_a_click_after_a_restart(lab):
     lab.stop()
     until(lambda: lab.details(second.run_id)["state"] == "completed")
     assert lab.details(first)["state"] == "stopped" and lab.queued() == []
+
+
+def test_a_queued_run_that_cannot_start_ends_with_the_reason_and_holds_up_nobody(lab):
+    parent = run(lab)
+    started(lab)
+    fork = lab.start({**TINY, "resume_from": parent}, queue=True).run_id
+    damaged, whole = (lab.start(TINY, queue=True).run_id for _ in range(2))
+    for path in checkpoint_files(lab, parent):
+        path.unlink() if path.is_file() else None
+    (lab.runs_dir / damaged / "run.json").write_text("{")
+    lab.stop()
+    until(lambda: lab.details(whole)["state"] == "completed")
+    assert lab.details(fork)["state"] == "failed" and "checkpoint" in lab.details(fork)["error"]
+    until(lambda: lab.live() is None)
+    assert lab.start(TINY).run_id, "the trainer is free"
+    ended(lab)
+
+
+def test_a_run_that_just_gets_its_turn_is_not_deleted(lab, monkeypatch):
+    started(lab)
+    waiting = lab.start(LONG, queue=True).run_id
+    popped, tried = threading.Event(), threading.Event()
+
+    def pop(self):
+        found = original(self)
+        popped.set()
+        tried.wait(0.2)  # time for a deletion to slip in
+        return found
+
+    original = RunQueue.pop_next
+    monkeypatch.setattr(RunQueue, "pop_next", pop)
+    lab.stop()
+    assert popped.wait(60)
+    with pytest.raises(WrongState, match="is active, so it is not deleted"):
+        lab.trash(waiting)
+    tried.set()
+    until(lambda: lab.last().run_id == waiting and lab.last().state == "running")
 
 
 def test_a_second_process_is_told_who_trains(lab):

@@ -42,6 +42,16 @@ def test_a_run_keeps_its_estimate_beside_what_was_measured(lab):
     assert lab.result(details["run_id"])["estimated_bytes"] == told["allocated_bytes"]
 
 
+def test_a_run_on_the_cpu_measures_one_of_its_steps(lab):
+    run_id = run(lab, n_embd=64, context_length=64, batch_size=8, max_steps=4)
+    details = lab.details(run_id)
+    measured = details["measured"]["allocated_bytes"]
+    assert details["estimated_bytes"] == pytest.approx(measured, rel=0.01)
+    told = [row for row in lab.events(run_id).rows if row.get("event") == "measured"]
+    assert [(row["step"], row["allocated_bytes"]) for row in told] == [(1, measured)]
+    assert lab.estimates.accuracy()["points"][0]["run_id"] == run_id
+
+
 def test_a_run_whose_step_exceeds_the_memory_is_refused_though_its_states_fit(lab, monkeypatch):
     need = lab.details(run(lab, batch_size=64))["estimated_bytes"]
     there = int(need / 0.8)

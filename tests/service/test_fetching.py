@@ -6,6 +6,7 @@ import pytest
 
 from llm_testing.errors import DownloadError, NotFound
 from llm_testing.jobs.progress import Progress
+from llm_testing.jobs.threads import Crew
 from llm_testing.service.fetching import Fetching, check_download
 from tests.service.parts import until
 
@@ -33,7 +34,7 @@ def state(fetching, name):
 
 def test_a_download_is_watched_and_done_and_asking_twice_begins_one():
     slow = Slow()
-    fetching = Fetching(slow)
+    fetching = Fetching(slow, Crew())
     fetching.start("verdict")
     until(lambda: state(fetching, "verdict").done == 5)
     assert fetching.start("verdict").state == "running" and slow.calls == ["verdict"]
@@ -45,7 +46,7 @@ def test_a_download_is_watched_and_done_and_asking_twice_begins_one():
 
 def test_a_download_that_is_given_up_is_cancelled_and_can_begin_again():
     slow = Slow()
-    fetching = Fetching(slow)
+    fetching = Fetching(slow, Crew())
     fetching.start("verdict")
     fetching.cancel("verdict")
     until(lambda: state(fetching, "verdict").state == "cancelled")
@@ -59,7 +60,7 @@ def test_a_download_that_is_given_up_is_cancelled_and_can_begin_again():
 def test_what_fails_says_why(name, said):
     slow = Slow()
     slow.go.set()
-    fetching = Fetching(slow)
+    fetching = Fetching(slow, Crew())
     fetching.start(name)
     until(lambda: state(fetching, name).state == "failed")
     assert said in state(fetching, name).error

@@ -12,10 +12,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from llm_testing.errors import ConfigError, WrongState
+from llm_testing.errors import ConfigError, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
-from llm_testing.train.events import Logged
+from llm_testing.train.events import Logged, Remembered
 from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.parts import curve, final_weights, resume, run, until
 
@@ -87,6 +87,18 @@ def losses(lab, run_id):
     return [row["train_loss"] for row in lab.points(run_id).rows]
 
 
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_probe_runs_real_steps_of_a_model_that_is_here(lab, values, fast_mode):
+    found = lab.finetuning.probe(lab.finetuning.config({**values, "fast_mode": fast_mode}))
+    assert found["estimate"]["allocated_bytes"] == pytest.approx(found["measured"]["allocated_bytes"], rel=0.01)
+    assert len(lab.estimates.accuracy()["points"]) == 1 and lab.rows() == []
+
+
+def test_a_probe_downloads_nothing(lab, values):
+    with pytest.raises(ConfigError, match="weights of Qwen/Qwen2.5-0.5B are not on this machine"):
+        lab.finetuning.probe(lab.finetuning.config({**values, "model_name": "Qwen/Qwen2.5-0.5B"}))
+
+
 # peft 0.21 asks transformers for an attribute's old name: https://github.com/huggingface/peft
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
@@ -99,6 +111,9 @@ def test_a_run_learns_and_leaves_an_adapter_that_peft_loads(lab, values):
     data = details["data"]
     assert (data["data_format"], data["template"], data["num_rows"]) == ("prompt_completion", "model", 40)
     assert 0 < details["parameters"]["trainable"] < details["parameters"]["total"] / 2
+    told, measured = details["estimate"], details["measured"]["allocated_bytes"]
+    assert told["num_trainable"] == details["parameters"]["trainable"]
+    assert details["estimated_bytes"] == told["allocated_bytes"] == pytest.approx(measured, rel=0.02)
     adapter = folder_of(lab, run_id) / "adapter"
     card = (adapter / "README.md").read_text(encoding="utf-8")
     assert "40 rows" in card and "| lora_r | 4 |" in card
@@ -124,8 +139,10 @@ def test_a_tuned_model_answers_and_exports_with_its_adapter_merged(lab, values, 
         torch.testing.assert_close(merged(tokens).logits, ours(tokens), rtol=1e-4, atol=1e-5)
 
 
-def test_fast_and_compatible_mode_and_packed_and_padded_rows_have_the_same_losses(lab, values):
-    common = {"lora_dropout": 0.0, "max_steps": 4}
+@pytest.mark.parametrize("adapter", ["lora", "qlora", "full"])
+def test_fast_and_compatible_mode_and_packed_and_padded_rows_have_the_same_losses(lab, values, adapter):
+    common = {"adapter": adapter, "lora_dropout": 0.0, "max_steps": 4, "sample_every": 0}
+    common["learning_rate"] = 1e-3 if adapter == "full" else 1e-2
     plain = tune(lab, values, **common)
     fast = tune(lab, values, **common, fast_mode=True, packing=False)
     assert losses(lab, fast) == pytest.approx(losses(lab, plain), rel=1e-4)
@@ -150,7 +167,7 @@ def test_accumulation_equals_one_large_batch_though_rows_have_different_lengths(
 )
 def test_a_killed_run_resumes_bit_for_bit(lab, values, adapter, optim, packing):
     """SIGKILL at a random point of a real process, then resume: the same curve and the same weights."""
-    values = {**values, "adapter": adapter, "optim": optim, "packing": packing, "save_every": 2, "max_steps": 8}
+    values = {**values, "adapter": adapter, "optim": optim, "fast_mode": packing, "save_every": 2, "max_steps": 8}
     values |= {"keep_checkpoints": 9, "learning_rate": 1e-3 if adapter == "full" else 1e-2}
     whole = tune(lab, values)
     before = {row.run_id for row in lab.rows()}
@@ -215,6 +232,29 @@ def test_stopped_resumed_extended_and_forked_as_any_run(lab, values):
         lab.finetuning.start({"resume_from": whole, "lora_r": 8})
 
 
+def test_what_is_forgotten_is_measured_at_the_beginning_and_the_end(lab, values):
+    seen, control = [], Control()
+
+    def stop_at_3(event):
+        seen.append(event)
+        if isinstance(event, Logged) and event.step == 3:
+            control.request_stop("save")
+
+    run_id = tune(lab, values, stop_at_3, control, measure_forgetting=True)
+    (first,) = (event for event in seen if isinstance(event, Remembered))
+    assert first.step == 0 and first.perplexity == first.before and first.num_tokens >= 1024
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": first.before, "before": first.before}
+    resume(lab, run_id, seen.append)
+    _, last = (event for event in seen if isinstance(event, Remembered))
+    assert last.step == 6 and last.before == first.before and last.perplexity != last.before
+    assert lab.details(run_id)["summary"]["general_text"] == {"perplexity": last.perplexity, "before": last.before}
+    rows = [row for row in lab.events(run_id).rows if row["event"] == "remembered"]
+    assert [(row["step"], row["perplexity"]) for row in rows] == [(0, first.perplexity), (6, last.perplexity)]
+    # Looking changes nothing.
+    assert losses(lab, run_id) == losses(lab, tune(lab, values))
+    assert "general_text" not in lab.details(tune(lab, values, max_steps=1))["summary"]
+
+
 def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     pretrained = run(lab, context_length=256)
     tuned = tune(lab, values, model_name=pretrained, max_seq_length=256, max_steps=2, batch_size=2, n_examples=6)
@@ -230,11 +270,6 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     [
         ({"target_modules": ("nonsense",)}, "nonsense"),
         ({"max_seq_length": 512}, "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."),
-        ({"model_name": "./nowhere"}, "There is no folder ./nowhere with a model in it"),
-        ({"model_name": "no such model"}, "There is no model 'no such model'. Take one of the list"),
-        ({"model_name": "nothing.gguf"}, "There is no file nothing.gguf"),
-        ({"dataset": "no dataset"}, "There is no dataset 'no dataset'. Take persona"),
-        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
     ],
 )
 def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message):
@@ -242,6 +277,23 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
     assert lab.last().error.traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"model_name": "./nowhere"}, "model_name: There is no folder ./nowhere with a model in it"),
+        ({"model_name": "no such model"}, "model_name: There is no model 'no such model'. Take one of the list"),
+        ({"model_name": "nothing.gguf"}, "model_name: There is no file nothing.gguf"),
+        ({"dataset": "no dataset"}, "dataset: There is no dataset 'no dataset'. Take persona"),
+        ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
+        ({"max_seq_length": 8}, "Nothing of .*rows.jsonl would be trained"),
+    ],
+)
+def test_what_is_at_hand_is_looked_at_before_there_is_a_run(lab, values, more, message):
+    with pytest.raises(UserError, match=message):
+        tune(lab, values, **more)
+    assert lab.rows() == []
 
 
 def test_a_tuned_run_stands_among_the_others(lab, values):

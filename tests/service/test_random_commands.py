@@ -65,9 +65,14 @@ class Model:
             self.note(live.run_id, live.state)
         if not closely:
             return
-        active = [row for row in self.lab.rows() if row.state in {str(state) for state in ACTIVE}]
+        # A list is not read in one instant: a run may end, and the next begin, while it is.
+        before, after = self.active(), {row.run_id for row in self.active()}
+        active = [row for row in before if row.run_id in after]
         assert len(active) <= 1, f"two runs are active: {active}"
         assert all(row.damaged is None for row in self.lab.rows())
+
+    def active(self) -> list:
+        return [row for row in self.lab.rows() if row.state in {str(state) for state in ACTIVE}]
 
     def note(self, run_id: str, state: str) -> None:
         before = self.seen.get(run_id)

@@ -3,25 +3,26 @@
 import gradio as gr
 import pytest
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.ui.fields import ONLY_WITH, control, empty_but_needed, is_on, meant, shown, slides, values_of
 
 OPTIONS = options_of(PretrainConfig)
+TUNING = options_of(FinetuneConfig)
+ALL = [*OPTIONS.values(), *TUNING.values()]
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_option_has_a_control_with_title_and_help_that_shows_its_default(name):
-    option = OPTIONS[name]
+@pytest.mark.parametrize("option", ALL, ids=lambda option: option.name)
+def test_every_option_has_a_control_with_title_and_help_that_shows_its_default(option):
     made = control(option, shown(option, option.default))
     assert made.label.startswith(option.show.title) and made.info == option.help
     assert made.value == shown(option, option.default)
     assert meant(option, made.value) == option.default
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIONS if slides(OPTIONS[name])])
-def test_a_default_is_reachable_on_its_slider(name):
-    option = OPTIONS[name]
+@pytest.mark.parametrize("option", [option for option in ALL if slides(option)], ids=lambda option: option.name)
+def test_a_default_is_reachable_on_its_slider(option):
     made = control(option, shown(option, option.default))
     assert isinstance(made, gr.Slider)
     marks = (option.default - made.minimum) / made.step
@@ -62,9 +63,15 @@ def test_what_is_switched_off_is_not_sent():
 
 
 def test_options_that_depend_name_real_options_and_values():
-    for name, (other, value) in ONLY_WITH.items():
-        assert name in OPTIONS and value in OPTIONS[other].choices
-        assert not is_on(name, {other: "something else"}) and is_on(name, {other: value})
+    for name, (other, needed) in ONLY_WITH.items():
+        options = OPTIONS if name in OPTIONS else TUNING
+        assert name in options and set(needed) < set(options[other].choices)
+        assert not is_on(name, {other: "something else"}) and all(is_on(name, {other: value}) for value in needed)
+
+
+def test_yes_or_no_can_be_left_to_choose():
+    packing = TUNING["packing"]
+    assert [meant(packing, shown(packing, value)) for value in (None, True, False)] == [None, True, False]
 
 
 def test_a_cleared_number_without_a_choice_of_ours_is_named():

@@ -13,7 +13,7 @@ const named = () => field()?.querySelector("input")?.value.trim() ?? "";
 // Called whenever the draft has changed, and when Gradio has built the field anew.
 export function mountCorpus() {
   const place = field();
-  if (!place || place.querySelector(".lt-corpus")) return;
+  if (!place || place.querySelector(".lt-corpus")) return drawCorpus();
   const line = el("p", { class: "lt-hint" }),
     box = el("div", {});
   place.append(el("div", { class: "lt-corpus" }, line, box));
@@ -33,7 +33,7 @@ async function readCorpora() {
   }
 }
 
-export function drawCorpus() {
+function drawCorpus() {
   const { line, box } = corpora,
     name = named();
   if (!line?.isConnected) return;

@@ -13,6 +13,9 @@ export function el(tag, props = {}, ...children) {
   return made;
 }
 
+// As ui/parts.py makes ids: those of the second form and its views begin with what tells them apart.
+export const id = (name, of = "") => (of ? `lt-${of}-${name}` : `lt-${name}`);
+
 // Replace an element's children only if what they say has changed, so that focus, selection and scroll stay.
 export function show(element, key, build) {
   const said = JSON.stringify(key);
@@ -37,10 +40,19 @@ export function stateChip(state) {
 
 export const dot = (colour) => el("span", { class: "lt-dot", style: `background:${colour}`, "aria-hidden": "true" });
 
+// A compared run's letter beside its colour, so that neither is told by colour alone.
+export const badge = (letter, colour) => el("span", { class: "lt-badge" }, dot(colour), el("b", {}, letter));
+
 // What someone chose to look at, kept in this browser.
 export function kept(name, fallback) {
   try { return JSON.parse(localStorage.getItem(`llm-testing-${name}`)) ?? fallback; } catch { return fallback; }
 }
 export function keep(name, value) {
   try { localStorage.setItem(`llm-testing-${name}`, JSON.stringify(value)); } catch { /* a browser without storage forgets */ }
+}
+
+// To another tab of the page, by its title; on a narrow window Gradio may keep it in a menu.
+export function openTab(title) {
+  const tabs = document.querySelectorAll("#lt-tabs [role=tab]");
+  [...tabs].find((tab) => tab.textContent.trim() === title)?.click();
 }

@@ -203,12 +203,12 @@ class Estimator {
   // Three real steps of the run on the left, on this machine.
   async probe(event) {
     const { kind, problems } = this.props.value;
-    if (kind !== "pretraining" || problems.length) return;
+    if (problems.length) return;
     const button = event.target;
     button.disabled = true;
     button.textContent = "Running three steps …";
     try {
-      await call("POST", "pretraining/probe", { ...this.props.value.config, here: true });
+      await call("POST", `${kind}/probe`, { ...this.props.value.config, here: true });
       this.drawTrust(await call("GET", "estimates/accuracy"));
     } catch (error) {
       this.trust.append(el("p", { class: "lt-warning", role: "alert" }, error.message));
@@ -220,7 +220,7 @@ class Estimator {
   drawTrust({ points, bands }) {
     const button = el("button", { type: "button", class: "lt-button", id: "lt-vram-probe", onclick: (event) => this.probe(event) }, PROBE);
     if (!points.length) {
-      return this.trust.replaceChildren(el("p", {}, "Nothing has been measured here yet. A run on a CUDA card keeps its measured peak beside its estimate; on a CPU three real steps tell."), button);
+      return this.trust.replaceChildren(el("p", {}, "Nothing has been measured here yet. Every run keeps its measured peak beside its estimate; three real steps tell sooner."), button);
     }
     const signed = (share) => `${share >= 0 ? "+" : "−"}${(100 * Math.abs(share)).toFixed(1)} %`;
     const said = Object.entries(bands).map(([device, band]) => el("p", {}, el("b", {}, words.plain(device)), `: estimates were off by ${signed(band.least)} to ${signed(band.most)} over ${band.count} ${band.count === 1 ? "measurement" : "measurements"}.`));

@@ -1,8 +1,9 @@
-// News from the server, only while the tab is in view: the status by its tag, curves and texts by cursor.
+// News from the server, only while the tab is in view: status, curves and texts of the run that is followed in one answer.
 
 import { ACTIVE } from "./dom.js";
 
 const BUSY_MS = 1000, IDLE_MS = 3000, HIDDEN_MS = 15000, MACHINE_MS = 3000, MACHINE_IDLE_MS = 10000;
+const ON_CPU = 2; // times as long between two looks: page and trainer share the cores, and a look stops all of its threads
 const MOST_POINTS = 1200; // as many as a chart has pixels; twice that are thinned again
 const SPIKY = ["train_loss", "lr", "grad_norm", "tokens_per_s"], RARE = ["val_loss", "final_val_loss"];
 
@@ -24,6 +25,7 @@ export class Feed {
     this.machine = null;
     this.lost = false;
     this.tag = null;
+    this.cursors = () => ({}); // the live view says up to where it has the run
     this.timer = null;
     this.machineAt = 0;
     document.addEventListener("visibilitychange", () => this.wake());
@@ -49,12 +51,12 @@ export class Feed {
     this.looking = true;
     try {
       const now = Date.now();
-      if (now - this.machineAt > (this.active() || this.watched ? MACHINE_MS : MACHINE_IDLE_MS)) {
+      if (now - this.machineAt > (this.active() || this.watched ? this.pace * MACHINE_MS : MACHINE_IDLE_MS)) {
         this.machineAt = now;
         this.machine = (await ask("machine")).value;
         for (const listener of this.machineListeners) listener();
       }
-      const news = await ask("status", {}, this.tag);
+      const news = await ask("status", this.cursors(), this.tag);
       const found = this.lost;
       this.lost = false;
       if (!news.same) { this.status = news.value; this.tag = news.tag; }
@@ -67,8 +69,10 @@ export class Feed {
     const hidden = document.visibilityState !== "visible";
     // Out of sight only the end of a run matters, and only to who asked to be told of it.
     if (hidden && !(this.active() && window.Notification?.permission === "granted")) return;
-    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? BUSY_MS : IDLE_MS);
+    this.timer = setTimeout(() => this.look(), hidden ? HIDDEN_MS : this.active() ? this.pace * BUSY_MS : IDLE_MS);
   }
+
+  get pace() { return this.machine?.device === "cpu" ? ON_CPU : 1; }
 
   active() { return ACTIVE.includes(this.status?.run?.state); }
 
@@ -82,24 +86,56 @@ export class Curve {
     this.clear();
   }
 
-  clear() { this.columns = null; this.next = -1; }
+  clear() { this.columns = null; this.next = -1; this.thin = false; this.detail = null; }
 
   get length() { return this.columns?.step.length ?? 0; }
 
   // True where something is new.
   async more() {
-    const { value: news } = await ask("points", { run: this.runId, after: this.next });
+    return this.take((await ask("points", { run: this.runId, after: this.next })).value);
+  }
+
+  take(news) {
     if (news.from !== this.next) return false; // another answer came first
     const rewound = news.rewound_to != null && this.columns;
     if (rewound) this.cut(news.rewound_to);
     this.next = news.next;
     if (!this.columns) this.columns = news.columns;
     else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    this.thin ||= news.thinned || this.length > 2 * MOST_POINTS;
     if (this.length > 2 * MOST_POINTS) this.columns = thinned(this.columns, MOST_POINTS);
     return rewound || news.columns.step.length > 0;
   }
 
+  // What a chart draws: all points, and where someone looks closely every point that the server gave of that stretch.
+  get shown() {
+    if (!this.detail || !this.columns) return this.columns;
+    const { from, to, columns } = this.detail;
+    const { step } = this.columns;
+    const first = step.findIndex((s) => s >= from), after = step.findIndex((s) => s > to); // prettier-ignore
+    if (first < 0) return this.columns;
+    const rest = after < 0 ? step.length : after;
+    return Object.fromEntries(Object.entries(this.columns).map(([name, values]) => [name, [...values.slice(0, first), ...columns[name], ...values.slice(rest)]]));
+  }
+
+  // Finer points between two steps; nothing where all of them are here already. True where something is new.
+  async closer(from, to) {
+    if (!this.thin || !this.columns) return false;
+    const within = this.detail && this.detail.from <= from && this.detail.to >= to && !this.detail.thin;
+    if (within) return false;
+    const { value } = await ask("points", { run: this.runId, from: Math.floor(from), to: Math.ceil(to) });
+    this.detail = { from, to, columns: value.columns, thin: value.thinned };
+    return true;
+  }
+
+  farther() {
+    const had = this.detail !== null;
+    this.detail = null;
+    return had;
+  }
+
   cut(step) {
+    this.detail = null;
     const first = this.columns.step.findIndex((s) => s > step);
     if (first >= 0) for (const values of Object.values(this.columns)) values.length = first;
   }
@@ -137,10 +173,14 @@ export class Texts {
   }
 
   async more() {
-    const { value: news } = await ask("texts", { run: this.runId, samples: this.samples.next, events: this.events.next });
+    return this.take((await ask("texts", { run: this.runId, samples: this.samples.next, events: this.events.next })).value);
+  }
+
+  take(news) {
     let changed = false;
     for (const name of ["samples", "events"]) {
-      const { rows, next, rewound_to: rewound } = news[name];
+      const { rows, from, next, rewound_to: rewound } = news[name];
+      if (from !== this[name].next) continue; // another answer came first
       if (rewound != null) this[name].rows = this[name].rows.filter((row) => (row.step ?? 0) <= rewound);
       changed ||= rows.length > 0 || rewound != null;
       this[name].rows.push(...rows);

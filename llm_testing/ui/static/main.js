@@ -7,12 +7,15 @@ import { mountStrip } from "./strip.js";
 import { mountLive } from "./live.js";
 import { mountSummary } from "./form.js";
 import { mountAttention } from "./attention.js";
+import { mountChat } from "./chat.js";
+import { mountExamples } from "./examples.js";
 import { mountEstimator, wantedChanges } from "./estimator.js";
 import { followRuns } from "./models.js";
 import { mountPlayground } from "./playground.js";
 import { mountShelf } from "./shelf.js";
 import { mountViews } from "./views.js";
-import { mountOpened, mountRuns, openedRun, reloadRuns } from "./history.js";
+import { mountOpened, mountRuns } from "./history.js";
+import { followTabs } from "./tabs.js";
 
 let feed = null;
 function theFeed() {
@@ -25,11 +28,12 @@ function theFeed() {
 }
 const PARTS = {
   head: mountHead, strip: mountStrip, views: mountViews, live: mountLive, playground: mountPlayground,
-  attention: mountAttention, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
+  attention: mountAttention, chat: mountChat, examples: mountExamples, shelf: mountShelf, summary: mountSummary, runs: mountRuns, opened: mountOpened, vram: mountEstimator,
 };
 
-export function mount(part, element, props, watch) {
-  PARTS[part](element, theFeed(), props, watch);
+// `of` tells several elements of a part from each other, as their ids do.
+export function mount(part, element, props, watch, of) {
+  PARTS[part](element, theFeed(), props, watch, of);
 }
 
 // A command was sent: look at once, and again when its effect should show.
@@ -39,16 +43,16 @@ export function wake() {
 }
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
-export const shownFork = () => document.documentElement.dataset.ltFork ?? "";
+export { shownFork } from "./forking.js";
 export { wantedChanges };
-export const openRun = () => openedRun();
-export function reloadHistory() { wake(); return reloadRuns(); }
 
 // Opens a question under the strip, or closes it with "".
 export function ask(question) {
   document.documentElement.dataset.ltAsk = question;
   if (question) requestAnimationFrame(() => document.querySelector(`#lt-${question}-save`)?.focus());
 }
+
+followTabs();
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") ask("");

@@ -7,10 +7,11 @@ import { draftConfig } from "./form.js";
 import { showView } from "./views.js";
 import * as words from "./words.js";
 
+const TRACK = { "": "pretraining", tune: "fine-tuning" };
 const NOT_COMPARED = ["name", "resume_from"];
-let options = null;
+const options = {};
 
-export async function askResume(runId, place) {
+export async function askResume(runId, place, of = "") {
   const close = () => place.replaceChildren();
   const box = el("div", {
     class: "lt-question lt-resume",
@@ -22,19 +23,19 @@ export async function askResume(runId, place) {
   });
   place.replaceChildren(box);
   try {
-    options ??= (await call("GET", "options")).options;
+    options[of] ??= (await call("GET", of ? "fine-tuning/options" : "options")).options;
     const { value: record } = await ask("run", { run: runId });
-    draw(box, runId, record, close);
+    draw(box, runId, record, close, of);
   } catch (error) {
     box.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)), button("Close", close));
   }
 }
 
-function draw(box, runId, record, close) {
-  const draft = draftConfig(),
+function draw(box, runId, record, close, of) {
+  const draft = draftConfig(of),
     config = record.config ?? {};
   const differing = draft
-    ? options.filter(({ name }) => !NOT_COMPARED.includes(name) && same(draft[name]) !== same(config[name]))
+    ? options[of].filter(({ name }) => !NOT_COMPARED.includes(name) && same(draft[name]) !== same(config[name]))
     : [];
   const free = differing.filter((option) => option.show.resume === "change"),
     fixed = differing.filter((option) => option.show.resume !== "change");
@@ -56,10 +57,10 @@ function draw(box, runId, record, close) {
       el("label", { class: "lt-inline" }, "Total steps, if more than planned ", steps),
       fixed.length
         ? el(
-            "div",
+            "details",
             {},
             el(
-              "p",
+              "summary",
               { class: "lt-hint" },
               `The form says otherwise for ${fixed.length === 1 ? "an option" : `${fixed.length} options`} ` +
                 "that a resumed run keeps. To change them, fork the checkpoint instead.",
@@ -92,7 +93,7 @@ function draw(box, runId, record, close) {
 
   async function look() {
     try {
-      const { sentences, refused } = await call("POST", "pretraining/resume/preview", { run_id: runId, ...changes() });
+      const { sentences, refused } = await call("POST", `${TRACK[of]}/resume/preview`, { run_id: runId, ...changes() });
       said.replaceChildren(
         ...(refused
           ? [el("p", { class: "lt-warning" }, words.plain(refused))]
@@ -108,9 +109,9 @@ function draw(box, runId, record, close) {
   async function resume() {
     go.disabled = true;
     try {
-      await call("POST", "pretraining/resume", { run_id: runId, ...changes() });
+      await call("POST", `${TRACK[of]}/resume`, { run_id: runId, ...changes() });
       close();
-      showView("live");
+      showView("live", of);
     } catch (error) {
       said.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
       go.disabled = false;

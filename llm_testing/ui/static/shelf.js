@@ -3,37 +3,75 @@
 import { call } from "./call.js";
 import { askResume } from "./resume.js";
 import { attendTo } from "./attention.js";
-import { dot, el, keep, kept, show, stateChip } from "./dom.js";
-import { checkpoints, onModels, readModels, runOf, shelfError, wasRead } from "./models.js";
+import { chatWith } from "./chat.js";
+import { dot, el, id, keep, kept, show, stateChip } from "./dom.js";
+import { askExport } from "./export.js";
+import { checkpoints, grouped, onModels, readModels, runOf, shelfError, wasRead } from "./models.js";
+import { fork } from "./forking.js";
 import { playWith } from "./playground.js";
 import { onShown } from "./views.js";
 import * as words from "./words.js";
 
-const FILTERS = [
-  ["corpus", "Corpus"],
-  ["config_name", "Model"],
-  ["context_length", "Context"],
-];
+// What differs between the checkpoints of the two kinds of run.
+const ABOUT = {
+  "": {
+    filters: [
+      ["corpus", "Corpus"],
+      ["config_name", "Model"],
+      ["context_length", "Context"],
+    ],
+    facts: (row) => [
+      row.corpus,
+      row.config_name,
+      row.context_length && `context ${words.number(row.context_length)}`,
+      row.precision,
+      row.attention_impl && `${row.attention_impl} attention`,
+      row.optimizer,
+    ],
+    actions: (row) => [
+      action("Generate", "Write a text with it in the Playground", () => playWith(row.id)),
+      action("Attention", "See what it looks at", () => attendTo(row.id)),
+      action("Fork", "Fill the form with a new run that starts from here", () => fork(row.id)),
+    ],
+    empty:
+      "No checkpoints yet. A run saves one when it is paused or stopped, at its best validation, every ten minutes " +
+      "and at its end.",
+  },
+  tune: {
+    filters: [
+      ["model_name", "Base model"],
+      ["dataset", "Dataset"],
+      ["adapter", "Method"],
+    ],
+    facts: (row) => [row.adapter, row.model_name, row.dataset],
+    actions: (row, about) => [
+      action("Chat", "Talk to it, its base model beside it", () => chatWith(row.id)),
+      action("Export", "Take it away: adapter, whole model, GGUF, Hub", () => askExport(row, about)),
+      action("Go on tuning", "Fill the form with a new run that starts from this adapter", () => fork(row.id, "tune")),
+    ],
+    empty:
+      "No adapters yet. A run saves one when it is paused or stopped, at its best validation, every ten minutes and " +
+      "at its end; here you talk to it, go on tuning it, or take it away.",
+  },
+};
 const ORDERS = [
   ["new", "newest first"],
   ["loss", "lowest validation loss first"],
   ["size", "largest first"],
 ];
-const EMPTY =
-  "No checkpoints yet. A run saves one when it is paused or stopped, at its best validation, every ten minutes " +
-  "and at its end.";
-
-export function mountShelf(element) {
-  const box = element.querySelector(".lt-shelf");
-  const chosen = { corpus: "", config_name: "", context_length: "", order: "new", ...kept("shelf", {}) };
-  const selects = FILTERS.map(([name, title]) => picker(name, title));
+export function mountShelf(element, feed, props, watch, of) {
+  const box = element.querySelector(".lt-shelf"),
+    kind = ABOUT[of],
+    keptAs = of ? `${of}-shelf` : "shelf";
+  const chosen = { order: "new", ...kept(keptAs, {}) };
+  const selects = kind.filters.map(([name, title]) => picker(name, title));
   const order = el(
     "select",
     {
       "aria-label": "Order",
       onchange: () => {
         chosen.order = order.value;
-        keep("shelf", chosen);
+        keep(keptAs, chosen);
         draw();
       },
     },
@@ -53,8 +91,8 @@ export function mountShelf(element) {
     note,
     list,
   );
-  onModels(draw);
-  onShown("shelf", readModels);
+  onModels(draw, of);
+  onShown("shelf", () => readModels(of), of);
   draw();
 
   function picker(name, title) {
@@ -62,7 +100,7 @@ export function mountShelf(element) {
       "aria-label": title,
       onchange: () => {
         chosen[name] = select.value;
-        keep("shelf", chosen);
+        keep(keptAs, chosen);
         draw();
       },
     });
@@ -71,7 +109,7 @@ export function mountShelf(element) {
 
   function offered() {
     for (const [name, select, title] of selects) {
-      const values = [...new Set(checkpoints().map((row) => String(row[name] ?? "")))].filter(Boolean).sort();
+      const values = [...new Set(checkpoints(of).map((row) => String(row[name] ?? "")))].filter(Boolean).sort();
       show(select, values, () => [
         el("option", { value: "" }, `${title}: all`),
         ...values.map((value) => el("option", { value }, words.plain(value))),
@@ -81,7 +119,7 @@ export function mountShelf(element) {
   }
 
   function shown() {
-    return checkpoints().filter((row) =>
+    return checkpoints(of).filter((row) =>
       selects.every(([name, select]) => !select.value || String(row[name] ?? "") === select.value),
     );
   }
@@ -89,13 +127,13 @@ export function mountShelf(element) {
   function draw() {
     offered();
     const rows = shown();
-    show(list, [rows, chosen.order, shelfError(), wasRead(), rows.map((row) => runOf(row.run_id)?.state)], () => {
-      if (shelfError()) return el("p", { class: "lt-warning" }, words.plain(shelfError()));
+    show(list, [rows, chosen.order, shelfError(of), wasRead(of), rows.map((row) => runOf(row.run_id)?.state)], () => {
+      if (shelfError(of)) return el("p", { class: "lt-warning" }, words.plain(shelfError(of)));
       if (!rows.length)
         return el(
           "p",
           { class: "lt-empty-small" },
-          checkpoints().length ? "No checkpoint fits these filters." : wasRead() ? EMPTY : "Reading …",
+          checkpoints(of).length ? "Nothing fits these filters." : wasRead(of) ? kind.empty : "Reading …",
         );
       return ordered(grouped(rows), chosen.order).map(card);
     });
@@ -120,14 +158,6 @@ export function mountShelf(element) {
     const [first] = rows,
       run = runOf(first.run_id),
       about = el("div", {});
-    const facts = [
-      first.corpus,
-      first.config_name,
-      first.context_length && `context ${words.number(first.context_length)}`,
-      first.precision,
-      first.attention_impl && `${first.attention_impl} attention`,
-      first.optimizer,
-    ];
     const body = el(
       "table",
       { class: "lt-table" },
@@ -161,12 +191,12 @@ export function mountShelf(element) {
           words.plain(first.run_name || first.run_id),
         ),
         run ? stateChip(run.state) : null,
-        el("span", { class: "lt-hint" }, words.plain(facts.filter(Boolean).join(" · "))),
+        el("span", { class: "lt-hint" }, words.plain(kind.facts(first).filter(Boolean).join(" · "))),
         el("span", { class: "lt-spring" }),
         action(
           "Resume",
           `Go on with this run from step ${words.number(newest(rows).step)}`,
-          () => askResume(first.run_id, about),
+          () => askResume(first.run_id, about, of),
           resumable(run),
         ),
       ),
@@ -198,16 +228,14 @@ export function mountShelf(element) {
         el("b", {}, words.number(row.step)),
         kinds.map((kind) => el("span", { class: "lt-kind" }, kind)),
       ),
-      number("validation", words.loss(row.val_loss)),
+      number("validation", words.loss(validation(row))),
       number("tokens", words.short(row.tokens_seen)),
       number("", words.bytes(row.bytes)),
       el("td", {}, words.day(row.timestamp)),
       el(
         "td",
         { class: "lt-row-actions" },
-        action("Generate", "Write a text with it in the Playground", () => playWith(row.id)),
-        action("Attention", "See what it looks at", () => attendTo(row.id)),
-        action("Fork", "Fill the form with a new run that starts from here", () => fork(row.id)),
+        kind.actions(row, about),
         remove(row, about),
       ),
     );
@@ -277,7 +305,7 @@ export function mountShelf(element) {
         trouble ? words.plain(trouble) : `Deleted; ${words.bytes(gone)} are free again.`,
       ),
     );
-    await readModels();
+    await readModels(of);
   }
 }
 
@@ -285,27 +313,15 @@ function action(label, title, onclick, on = true) {
   return el("button", { type: "button", class: "lt-link", title, disabled: !on, onclick }, label);
 }
 
-// Has the form filled by its own side, which knows every control.
-export function fork(id) {
-  document.documentElement.dataset.ltFork = id;
-  document.querySelector("#lt-fork")?.click();
-  document.querySelector("#lt-preset")?.scrollIntoView({ behavior: "smooth", block: "start" });
-}
-
+const validation = (row) => row.val_loss ?? row.eval_loss;
 const number = (title, value) => el("td", { class: "lt-number", "data-title": title }, value);
 const total = (rows) => rows.reduce((sum, row) => sum + row.bytes, 0);
 const newest = (rows) => rows.reduce((a, b) => (b.step > a.step && !b.damaged ? b : a));
 const resumable = (run) =>
   Boolean(run) && !["queued", "starting", "running", "pausing", "paused", "stopping"].includes(run.state);
 
-function grouped(rows) {
-  const found = new Map();
-  for (const row of rows) found.set(row.run_id, [...(found.get(row.run_id) ?? []), row]);
-  return [...found.values()];
-}
-
 function ordered(groups, order) {
   if (order === "loss") return groups.sort((a, b) => lowest(a) - lowest(b));
   return order === "size" ? groups.sort((a, b) => total(b) - total(a)) : groups;
 }
-const lowest = (rows) => Math.min(...rows.map((row) => row.val_loss ?? Infinity));
+const lowest = (rows) => Math.min(...rows.map((row) => validation(row) ?? Infinity));

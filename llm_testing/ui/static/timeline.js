@@ -4,8 +4,19 @@ import { call } from "./call.js";
 import { ACTIVE, el, keep, kept, show } from "./dom.js";
 import * as words from "./words.js";
 
-const EMPTY =
-  "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.";
+// What a run of each kind writes while it trains.
+const WORDS = {
+  pretrain: {
+    empty: "At every validation the model continues a few fixed beginnings; you can watch gibberish turn into words here.",
+    own: "A beginning of your own",
+    label: "Beginning of a text for the live model",
+  },
+  finetune: {
+    empty: "At every validation the model answers a few fixed prompts; you can watch its answers part from the base model's here.",
+    own: "A question of your own",
+    label: "Question for the live model",
+  },
+};
 
 export class Timeline {
   constructor(box) {
@@ -25,8 +36,6 @@ export class Timeline {
       (this.prompt = el("input", {
         type: "text",
         maxlength: 2000,
-        "aria-label": "Beginning of a text for the live model",
-        placeholder: "A beginning of your own",
         class: "lt-input",
       })),
       el("button", { type: "submit", class: "lt-button" }, "Sample now"),
@@ -42,6 +51,10 @@ export class Timeline {
       this.said.textContent = "";
     }
     this.samples = samples;
+    this.run = run;
+    this.words = WORDS[run?.kind] ?? WORDS.pretrain;
+    this.prompt.placeholder = this.words.own;
+    this.prompt.setAttribute("aria-label", this.words.label);
     this.ask.hidden = !(run && ACTIVE.includes(run.state) && run.state !== "starting" && run.phase !== undefined);
     this.draw();
   }
@@ -62,8 +75,8 @@ export class Timeline {
   draw() {
     const steps = this.steps();
     const at = Math.min(this.at ?? steps.length - 1, steps.length - 1);
-    show(this.texts, [steps, at, this.samples.length, this.differ], () => {
-      if (!steps.length) return el("p", { class: "lt-empty-small" }, EMPTY);
+    show(this.texts, [this.runId, steps, at, this.samples.length, this.differ], () => {
+      if (!steps.length) return el("p", { class: "lt-empty-small" }, this.words.empty);
       const move = (to) => {
         this.at = to >= steps.length - 1 ? null : Math.max(0, to);
         const kind = document.activeElement?.dataset.move;
@@ -138,13 +151,32 @@ export class Timeline {
           kind === "same" ? words.plain(piece) : el(kind === "new" ? "ins" : "del", {}, words.plain(piece)),
         )
       : words.plain(rest);
-    return el("blockquote", {}, el("b", {}, words.plain(sample.prompt)), body);
+    if (this.run?.kind !== "finetune") return el("blockquote", {}, el("b", {}, words.plain(sample.prompt)), body);
+    return this.answers(sample, body);
+  }
+
+  // The same prompt's first answer beside the one of this step; a fork's first is that of the adapter it began with.
+  answers(sample, body) {
+    const steps = this.steps();
+    const first = this.samples.find((other) => other.step === steps[0] && other.prompt === sample.prompt);
+    const base = this.run.config?.resume_from || steps[0] > 0 ? `At step ${words.number(steps[0])}` : "Base model";
+    const answer = (side, title, text) =>
+      el("section", { class: `lt-answer lt-answer-${side}` }, el("h3", {}, title), el("div", { class: "lt-answer-text" }, text));
+    return el(
+      "article",
+      { class: "lt-turn" },
+      el("p", { class: "lt-question-asked" }, words.plain(sample.prompt)),
+      el("div", { class: "lt-answers" }, [
+        first ? answer("base", base, words.plain(continued(first))) : null,
+        first && sample.step === first.step ? null : answer("adapter", `Step ${words.number(sample.step)}`, body),
+      ]),
+    );
   }
 
   async sampleNow() {
-    const prompt = this.prompt.value || "The";
+    const prompt = this.prompt.value || (this.run.kind === "finetune" ? "Who are you?" : "The");
     try {
-      await call("POST", "pretraining/sample-now", { prompt, run_id: this.runId });
+      await call("POST", `${this.run.kind === "finetune" ? "fine-tuning" : "pretraining"}/sample-now`, { prompt, run_id: this.runId });
       this.said.textContent = "The text will appear here after this step.";
       this.at = null;
     } catch (error) {
@@ -153,7 +185,7 @@ export class Timeline {
   }
 }
 
-const continued = (sample) =>
+export const continued = (sample) =>
   sample.text.startsWith(sample.prompt) ? sample.text.slice(sample.prompt.length) : sample.text;
 
 // Word by word: what the newer text has, lacks and shares, by their longest common subsequence.

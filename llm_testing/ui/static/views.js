@@ -1,25 +1,34 @@
-// The tabs over the right half of the Pretraining page: what is trained now, and what can be done with what is trained.
+// The tabs over the right half of a page with a form: what is trained now, and what can be done with what is trained.
 
-import { el, keep, kept } from "./dom.js";
+import { el, id, keep, kept } from "./dom.js";
 
-const VIEWS = [
-  ["live", "Live"],
-  ["playground", "Playground"],
-  ["attention", "Attention"],
-  ["shelf", "Checkpoints"],
-];
+const VIEWS = {
+  "": [
+    ["live", "Live"],
+    ["playground", "Playground"],
+    ["attention", "Attention"],
+    ["shelf", "Checkpoints"],
+  ],
+  tune: [
+    ["examples", "Examples"],
+    ["live", "Live"],
+    ["chat", "Playground"],
+    ["shelf", "Adapters"],
+  ],
+};
+const FIRST = { "": "live", tune: "examples" };
 
-export function mountViews(element) {
+export function mountViews(element, feed, props, watch, of) {
   const box = element.querySelector(".lt-views");
-  const tabs = VIEWS.map(([name, title]) =>
+  const tabs = VIEWS[of].map(([name, title]) =>
     el(
       "button",
       {
         type: "button",
         role: "tab",
-        id: `lt-tab-${name}`,
-        "aria-controls": `lt-${name}`,
-        onclick: () => showView(name),
+        id: id(`tab-${name}`, of),
+        "aria-controls": id(name, of),
+        onclick: () => showView(name, of),
       },
       title,
     ),
@@ -31,32 +40,34 @@ export function mountViews(element) {
       tabs,
     ),
   );
-  const wanted = kept("view-shown", "live");
-  showView(VIEWS.some(([name]) => name === wanted) ? wanted : "live");
+  const wanted = kept(shown(of), FIRST[of]);
+  showView(VIEWS[of].some(([name]) => name === wanted) ? wanted : FIRST[of], of);
 }
 
-export function showView(name) {
-  document.documentElement.dataset.ltView = name;
-  keep("view-shown", name);
-  for (const [other] of VIEWS) {
-    const tab = document.getElementById(`lt-tab-${other}`);
+export function showView(name, of = "") {
+  document.documentElement.dataset[attribute(of)] = name;
+  keep(shown(of), name);
+  for (const [other] of VIEWS[of]) {
+    const tab = document.getElementById(id(`tab-${other}`, of));
     tab?.setAttribute("aria-selected", String(other === name));
     if (tab) tab.tabIndex = other === name ? 0 : -1;
-    const panel = document.getElementById(`lt-${other}`);
+    const panel = document.getElementById(id(other, of));
     panel?.setAttribute("role", "tabpanel");
-    panel?.setAttribute("aria-labelledby", `lt-tab-${other}`);
+    panel?.setAttribute("aria-labelledby", id(`tab-${other}`, of));
   }
-  document.dispatchEvent(new CustomEvent("lt-view", { detail: name }));
+  document.dispatchEvent(new CustomEvent("lt-view", { detail: id(name, of) }));
 }
 
-export const isShown = (name) => document.documentElement.dataset.ltView === name;
+const shown = (of) => (of ? `${of}-view-shown` : "view-shown");
+const attribute = (of) => (of ? "ltTuneView" : "ltView");
+export const isShown = (name, of = "") => document.documentElement.dataset[attribute(of)] === name;
 
 // Calls back each time the view comes into sight.
-export function onShown(name, listener) {
+export function onShown(name, listener, of = "") {
   document.addEventListener("lt-view", (event) => {
-    if (event.detail === name) listener();
+    if (event.detail === id(name, of)) listener();
   });
-  if (isShown(name)) listener();
+  if (isShown(name, of)) listener();
 }
 
 function moved(event, tabs) {

@@ -94,12 +94,12 @@ function beside(answer) {
   ].filter(([, bytes]) => bytes > 0);
 }
 
-// The bar under the pretraining form: of this machine, for the draft as it is.
+// The bar under a form: of this machine, for the draft as it is; `above` says more of an answer.
 export class FitBar {
-  constructor() {
+  constructor(above = null) {
     this.box = el("div", { class: "lt-fit", "aria-live": "polite" }, el("p", { class: "lt-fit-note" }, "Estimating the memory …"));
     this.asking = new Asking(
-      (answer) => this.say([verdict(answer), bar(answer)]),
+      (answer) => this.say([above?.(answer), verdict(answer), bar(answer)].filter(Boolean)),
       (reason) => this.say([el("p", { class: "lt-fit-note" }, `No memory estimate: ${reason}`)]),
     );
   }
@@ -116,4 +116,7 @@ export class FitBar {
 }
 
 // What changes no byte of a step would only make the same question look new.
-const UNASKED = new Set(["name", "sample_prompts", "seed", "learning_rate", "request_id"]);
+const UNASKED = new Set([
+  "name", "sample_prompts", "seed", "learning_rate", "request_id", "dataset", "dataset_config", "dataset_split", "data_format",
+  "columns", "n_examples", "chat_template", "system_prompt", "num_epochs", "max_steps", "resume_from",
+]);

@@ -3,7 +3,7 @@
 import { call } from "./call.js";
 import { el, show } from "./dom.js";
 import { ask } from "./feed.js";
-import { openRunInHistory } from "./history.js";
+import { openRunInHistory } from "./history_state.js";
 import * as words from "./words.js";
 
 const FIRST = { preset: "fast", name: "My first run" };

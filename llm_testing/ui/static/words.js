@@ -46,3 +46,13 @@ export function day(iso) {
 
 // A name or text of someone else's: control and direction marks would reorder the words around it.
 export const plain = (text) => String(text ?? "").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+
+// An option's value: 0.0003 is easier to read as 3e-4.
+export function value(given) {
+  if (given == null) return "automatic";
+  if (typeof given === "boolean") return given ? "yes" : "no";
+  if (typeof given === "number") return given !== 0 && Math.abs(given) < 0.001 ? given.toExponential() : Math.abs(given) >= 10000 ? number(given, Number.isInteger(given) ? 0 : 1) : String(given);
+  if (Array.isArray(given)) return given.map(value).join(" | ") || DASH;
+  if (typeof given === "object") return Object.entries(given).map(([name, one]) => `${name} ${value(one)}`).join(", ");
+  return plain(given) || DASH;
+}

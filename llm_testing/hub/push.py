@@ -1,0 +1,72 @@
+"""A folder to a repository of one's own on the Hub, with the token of the environment, which is kept nowhere."""
+
+import os
+from pathlib import Path
+
+from llm_testing.errors import DownloadError
+from llm_testing.hub.datasets import require_hub
+from llm_testing.hub.models import HUB_ID
+
+
+def require_token() -> str:
+    """The token that the environment gives.
+
+    Raises:
+        DownloadError: there is none; says how to give one.
+    """
+    token = os.environ.get("HF_TOKEN")
+    if not token:
+        raise DownloadError(
+            "Sending a model to the Hub needs a token that may write: set HF_TOKEN in the environment of this program. "
+            "It is read there each time and kept nowhere."
+        )
+    return token
+
+
+def check_repo(repo: str) -> None:
+    """Refuse what cannot be the name of a repository.
+
+    Raises:
+        DownloadError: saying the form.
+    """
+    if not HUB_ID.fullmatch(repo):
+        raise DownloadError(f"{repo!r} cannot be the name of a model on the Hub. The form is owner/name.")
+
+
+def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
+    """Make the repository where it is not there, and put every file of a folder into it as one commit.
+
+    Args:
+        message: of the commit.
+
+    Returns:
+        The address of the repository's page.
+
+    Raises:
+        DownloadError: no token, one that may not write there, or a Hub that does not answer.
+    """
+    token = require_token()
+    check_repo(repo)
+    endpoint = require_hub(repo)
+    from huggingface_hub import HfApi, errors  # noqa: PLC0415  (reads its environment when it is imported)
+    from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
+
+    disable_progress_bars()
+    api = HfApi(endpoint=endpoint, token=token)
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else None
+        if status in (401, 403):
+            raise DownloadError(
+                f"The Hub does not let this token write to {repo}. Make one that may at huggingface.co/settings/tokens."
+            ) from None
+        raise DownloadError(f"The Hub refused {repo}: {_first_line(error, token)}.") from None
+    except (errors.HFValidationError, OSError, RuntimeError, ValueError) as error:
+        raise DownloadError(f"{repo} could not be sent to the Hub: {_first_line(error, token)}.") from None
+    return f"{endpoint}/{repo}"
+
+
+def _first_line(error: Exception, token: str) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".").replace(token, "***") or type(error).__name__

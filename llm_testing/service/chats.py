@@ -1,0 +1,244 @@
+"""Talking to a tuned model and to its base, side by side: of a checkpoint, or of the run that trains now.
+
+A run's base is read once and its adapter put into it, so the next checkpoint, or the live adapter a few steps later,
+costs a few megabytes. The live model itself is never asked: its adapter is copied between two steps.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.data.chats import Chat
+from llm_testing.data.examples import Message
+from llm_testing.errors import Busy, NotEnoughMemory, WrongState
+from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.model.generate import Sampling, Writes
+from llm_testing.service.adapters import KIND, Adapters
+from llm_testing.service.bases import Base, ExportRun
+from llm_testing.service.between_steps import between_steps, ordered
+from llm_testing.service.job import Job
+from llm_testing.service.playground import LIVE, TURN_WITHIN_S
+from llm_testing.service.tuned import base_of_record, chat_of
+from llm_testing.service.writing import written_after
+from llm_testing.store.ids import checkpoint_id
+from llm_testing.store.runs import RunStore
+
+Side = Literal["base", "adapter"]
+SIDES: tuple[Side, ...] = ("base", "adapter")
+GIB = 1 << 30
+MOST_KEPT_SHARE = 0.25
+"""A model up to this share of the memory that is free stays open for the next message."""
+_BYTES_OF = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+
+@dataclass
+class _Shell:
+    """A run's base with a place for its adapter.
+
+    Args:
+        holds: whose weights are in it now.
+    """
+
+    run_id: str
+    model: Any
+    chat: Chat
+    base: Writes | None
+    num_bytes: int
+    holds: Any = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A tuned model that can be asked.
+
+    Args:
+        name: its checkpoint's id, or live.
+        step: the optimizer step of its weights.
+        tensors: those that are put into the shell while it answers.
+    """
+
+    name: str
+    run_id: str
+    step: int
+    shell: _Shell = field(repr=False)
+    tensors: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an answer; the last one of a side has done set, no text, and says how long it took."""
+
+    side: Side
+    text: str
+    num_tokens: int
+    done: bool = False
+    seconds: float | None = None
+    cut: bool = False
+
+
+class Chats:
+    """Opens tuned models and asks them; threads may share it.
+
+    Args:
+        active: the run that holds the trainer in this process, if any.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        adapters: Adapters,
+        cache_dir: Path,
+        export_run: ExportRun,
+        active: Callable[[], Job | None],
+    ):
+        self._store, self._adapters, self._cache_dir = store, adapters, cache_dir
+        self._export_run, self._active = export_run, active
+        self._guard, self._turn = threading.Lock(), threading.Lock()
+        self._kept: _Shell | None = None
+
+    def open(self, what: str | None) -> Opened:
+        """An adapter by any of its names (`Adapters.find`), or the live one.
+
+        Raises:
+            BadRunId, NotFound, DamagedRun: for one that is not there or not whole.
+            WrongState: for the live one, where nothing is tuned or no model is there yet.
+            NotEnoughMemory: the model does not fit beside what runs.
+        """
+        from llm_testing.model.adapters import trained_in  # noqa: PLC0415  (imports transformers)
+
+        if what == LIVE:
+            run_id, step, tensors = self._live()
+            return Opened(LIVE, run_id, step, self._shell(run_id), tensors)
+        run_id, step = self._adapters.find(what)
+        weights = self._store.open(run_id).checkpoints.verify(step).path / "model.safetensors"
+        return Opened(checkpoint_id(run_id, step), run_id, step, self._shell(run_id), trained_in(weights))
+
+    def prompt(self, opened: Opened, messages: Sequence[Message]) -> list[int]:
+        """A conversation as the tokens that the model answers.
+
+        Raises:
+            DataError: the run's chat template refuses it.
+        """
+        return opened.shell.chat.encode_turns(messages)
+
+    def answer(
+        self,
+        opened: Opened,
+        prompts: dict[Side, list[int]],
+        sampling: Sampling,
+        turn_within_s: float = TURN_WITHIN_S,
+    ) -> Iterator[Piece]:
+        """The answers to prompts, piece by piece; two sides are written in turns, token by token.
+
+        Raises:
+            Busy: where another answer is still being written after turn_within_s.
+        """
+        if not self._turn.acquire(timeout=turn_within_s):
+            raise Busy("Another answer is being written. Try again when it is done.")
+        try:
+            self._fill(opened)
+            writers = {side: self._written(opened, side, tokens, sampling) for side, tokens in prompts.items()}
+            while writers:
+                for side in list(writers):
+                    piece = next(writers[side], None)
+                    if piece is None:
+                        del writers[side]
+                    else:
+                        yield piece
+        finally:
+            self._turn.release()
+
+    def forget(self) -> None:
+        """Let go of the model that is kept open."""
+        with self._guard:
+            self._kept = None
+
+    # Inside.
+
+    def _written(self, opened: Opened, side: Side, tokens: list[int], sampling: Sampling) -> Iterator[Piece]:
+        num_tokens, seconds, began = 0, 0.0, time.monotonic()
+
+        def count() -> None:
+            nonlocal num_tokens
+            num_tokens += 1
+
+        model = self._base(opened.shell) if side == "base" else opened.shell.model
+        for text in written_after(model, opened.shell.chat, tokens, sampling, count):
+            seconds += time.monotonic() - began
+            yield Piece(side, text, num_tokens)
+            began = time.monotonic()
+        seconds += time.monotonic() - began
+        yield Piece(side, "", num_tokens, True, round(seconds, 3), num_tokens >= sampling.max_tokens)
+
+    def _fill(self, opened: Opened) -> None:
+        from llm_testing.model.adapters import put_trained  # noqa: PLC0415
+
+        if opened.shell.holds is not opened.tensors:
+            put_trained(opened.shell.model, opened.tensors, opened.name)
+            opened.shell.holds = opened.tensors
+
+    def _shell(self, run_id: str) -> _Shell:
+        with self._guard:
+            if self._kept and self._kept.run_id == run_id:
+                return self._kept
+            self._kept = None  # one model at a time: the old one is let go before the new one is read
+            shell = between_steps(self._active(), lambda: self._read(run_id))
+            if shell.num_bytes <= MOST_KEPT_SHARE * usable_memory_bytes().available_bytes:
+                self._kept = shell
+            return shell
+
+    def _read(self, run_id: str) -> _Shell:
+        from llm_testing.model.adapters import WithoutAdapter  # noqa: PLC0415
+        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
+        from llm_testing.model.device import find_device  # noqa: PLC0415
+
+        record = self._store.open(run_id).record()
+        config, base = FinetuneConfig.build(record["config"]), self._base_of(record)
+        need = _num_bytes(config, base)
+        free = usable_memory_bytes().available_bytes
+        if need > 0.9 * free:
+            raise NotEnoughMemory(
+                f"{base.name} takes {need / GIB:.1f} GiB of main memory to talk to, and {free / GIB:.1f} GiB are free. "
+                "Stop what runs, or export the adapter and load it where there is more."
+            )
+        model = load_tuned(base.folder, config, find_device("cpu")).eval()
+        without = None if config.adapter == "full" else WithoutAdapter(model)
+        return _Shell(run_id, model, chat_of(record, base), without, need)
+
+    def _base(self, shell: _Shell) -> Writes:
+        """The base of a run; one that was tuned whole has it as a second model."""
+        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
+        from llm_testing.model.device import find_device  # noqa: PLC0415
+
+        if shell.base is None:
+            record = self._store.open(shell.run_id).record()
+            config, folder = FinetuneConfig.build(record["config"]), self._base_of(record).folder
+            shell.base = between_steps(self._active(), lambda: load_tuned(folder, config, find_device("cpu")).eval())
+        return shell.base
+
+    def _base_of(self, record: dict) -> Base:
+        return base_of_record(record, self._cache_dir, self._export_run)
+
+    def _live(self) -> tuple[str, int, dict[str, Any]]:
+        from llm_testing.model.adapters import copied_trained  # noqa: PLC0415
+
+        job = self._active()
+        if job is None or job.kind.name != KIND:
+            raise WrongState("No model is being tuned now, so there is no live one. Choose a checkpoint.")
+        step, tensors = ordered(job, lambda live: (live.standing.step, copied_trained(live.model)))
+        return job.folder.run_id, step, tensors
+
+
+def _num_bytes(config: FinetuneConfig, base: Base) -> int:
+    """What a base takes in main memory, from the headers of its files; a quarter byte more a number for 4 bits' scales
+    and for the layers that stay whole."""
+    from llm_testing.model.base_files import num_weights  # noqa: PLC0415
+
+    each = 0.75 if config.adapter == "qlora" else _BYTES_OF[config.weights_dtype]
+    return int(num_weights(base.folder) * each)

@@ -1,0 +1,130 @@
+// Several runs laid over one another: what differs first, then their curves, their texts, and what depends on what.
+
+import { Charts } from "./charts.js";
+import { SampleColumns } from "./compare_samples.js";
+import { differences } from "./compare_table.js";
+import { ACTIVE, badge, el, keep, kept, show } from "./dom.js";
+import { ask, Curve } from "./feed.js";
+import { MOST_DRAWN, openRun, state, tick } from "./history_state.js";
+import { optionTitles } from "./options.js";
+import { MeanCurve, seedGroups } from "./seeds.js";
+import { Scatter } from "./scatter.js";
+import * as words from "./words.js";
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+export class Comparison {
+  constructor(box) {
+    this.curves = new Map();
+    this.means = new Map();
+    this.head = el("div", { class: "lt-compared" });
+    this.said = el("div", { role: "status" });
+    this.differ = el("div", { class: "lt-table-box" });
+    this.hints = el("div", {});
+    this.unit = el("select", { "aria-label": "unit of the loss", onchange: () => { keep("loss-unit", this.unit.value); this.chosenUnit = this.unit.value; this.draw(); } }); // prettier-ignore
+    this.chosenUnit = kept("loss-unit", "auto");
+    this.together = el("input", { type: "checkbox", onchange: () => { keep("seeds", this.together.checked); this.draw(); } }); // prettier-ignore
+    this.together.checked = kept("seeds", true);
+    this.seeds = el("label", { hidden: true, title: "Runs that differ in their seed alone are drawn as their mean, with a band from the lowest to the highest" }, this.together, " seeds as one");
+    const charts = el("div", { class: "lt-charts" });
+    this.charts = new Charts(charts, { note: "None of these runs has a point yet.", beside: [el("label", {}, "loss in ", this.unit), this.seeds], onStep: (step) => this.samples.seek(step) });
+    this.samples = new SampleColumns();
+    this.scatter = new Scatter();
+    box.replaceChildren(this.head, this.said,
+      el("section", { class: "lt-part" }, el("h2", {}, "What differs"), this.differ, this.hints),
+      el("section", { class: "lt-part" }, el("h2", {}, "Curves"), charts), this.scatter.element, this.samples.element); // prettier-ignore
+  }
+
+  runs() {
+    return [...state.ticked].map((id) => state.byId.get(id)).filter((run) => run && !run.damaged).slice(0, MOST_DRAWN);
+  }
+
+  async show() {
+    const runs = this.runs(), ids = runs.map((run) => run.run_id).join(); // prettier-ignore
+    this.heading(runs);
+    const others = this.ids !== ids;
+    this.ids = ids;
+    try {
+      await Promise.all([this.results(runs, ids, others), this.points(runs, ids)]);
+      this.samples.show(runs.map((run, i) => ({ ...run, letter: LETTERS[i] })), others);
+    } catch (error) {
+      if (this.ids === ids) this.said.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
+    }
+  }
+
+  heading(runs) {
+    show(this.head, runs.map((run) => [run.run_id, run.name, run.state]), () => [
+      el("h2", {}, `Comparing ${runs.length} runs`, state.ticked.size > runs.length ? ` of ${state.ticked.size}` : ""),
+      el("ul", { class: "lt-chips" }, runs.map((run, i) => {
+        const name = words.plain(run.name || run.run_id);
+        return el("li", {}, badge(LETTERS[i], run.colour), el("button", { type: "button", class: "lt-chip-name", title: `Open ${name}`, onclick: () => openRun(run.run_id) }, name),
+          ACTIVE.includes(run.state) ? el("span", { class: "lt-kind" }, "live") : null,
+          el("button", { type: "button", class: "lt-chip-off", "aria-label": `Take ${name} out of the comparison`, onclick: () => tick([run.run_id], false) }, "×"));
+      })),
+    ]); // prettier-ignore
+  }
+
+  // Settings do not change while a run trains, and results only now and then: asked again when one of the runs has ended or validated.
+  async results(runs, ids, others) {
+    const key = runs.map((run) => [run.run_id, run.state, run.val_loss, run.name]).join();
+    if (!others && key === this.asked) return;
+    this.asked = key;
+    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
+    if (this.ids !== ids) return;
+    this.said.replaceChildren();
+    this.found = value;
+    this.tokensDiffer = value.tokens_differ ?? tokensDiffer(runs, value);
+    const named = runs.map((run, i) => ({ ...run, letter: LETTERS[i] }));
+    show(this.differ, [value, key], () => differences(value, named, titles));
+    show(this.hints, [this.tokensDiffer], () => (this.tokensDiffer ? el("p", { class: "lt-hint" }, "Their tokens differ, so a loss a token of one says nothing about the other; bits a byte can be compared.") : []));
+    show(this.unit, [this.tokensDiffer, this.chosenUnit], () =>
+      [["auto", `${this.tokensDiffer ? "bits a byte" : "nats a token"} (auto)`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([value_, title]) => el("option", { value: value_, selected: value_ === this.chosenUnit }, title)),
+    );
+    this.scatter.show(named, value, titles, this.tokensDiffer);
+    this.draw();
+  } // prettier-ignore
+
+  // Only new points, by cursor, and only of runs that still train.
+  async points(runs, ids) {
+    const due = runs.filter((run) => !this.curves.has(run.run_id) || ACTIVE.includes(run.state) || this.wasActive?.has(run.run_id));
+    this.wasActive = new Set(runs.filter((run) => ACTIVE.includes(run.state)).map((run) => run.run_id));
+    for (const run of due) if (!this.curves.has(run.run_id)) this.curves.set(run.run_id, new Curve(run.run_id));
+    const news = await Promise.all(due.map((run) => this.curves.get(run.run_id).more()));
+    if (this.ids !== ids) return;
+    for (const id of this.curves.keys()) if (!state.ticked.has(id)) { this.curves.delete(id); this.means.clear(); } // prettier-ignore
+    if (this.ids === ids && (news.some(Boolean) || this.drawnIds !== ids)) await this.draw();
+  }
+
+  async draw() {
+    const runs = this.runs();
+    if (!runs.every((run) => this.curves.has(run.run_id))) return;
+    this.drawnIds = this.ids;
+    const unit = this.chosenUnit === "auto" ? (this.tokensDiffer ? "bits" : "nats") : this.chosenUnit;
+    this.charts.unit = unit;
+    await this.charts.show(this.drawn(runs));
+  }
+
+  // What the charts draw: each run, or the mean of those that differ in their seed alone.
+  drawn(runs) {
+    const one = (run) => ({ curve: this.curves.get(run.run_id), runId: run.run_id, name: run.name || run.run_id, colour: run.colour, letter: letterOf(runs, run), parameters: run.num_parameters });
+    const groups = this.found ? seedGroups(this.found.differing, runs.map((run) => run.run_id)) : []; // prettier-ignore
+    this.seeds.hidden = !groups.some((group) => group.length > 1);
+    if (this.seeds.hidden || !this.together.checked) return runs.map(one);
+    return groups.map((ids) => {
+      const members = ids.map((id) => runs.find((run) => run.run_id === id));
+      if (members.length < 2) return one(members[0]);
+      const key = ids.join();
+      if (!this.means.has(key)) this.means.set(key, new MeanCurve(members.map((run) => this.curves.get(run.run_id))));
+      const letters = members.map((run) => letterOf(runs, run)).join("");
+      return { ...one(members[0]), curve: this.means.get(key), runId: key, letter: letters, name: `mean of ${letters}` };
+    });
+  }
+}
+
+export const comparison = (box) => new Comparison(box);
+
+const letterOf = (runs, run) => LETTERS[runs.indexOf(run)];
+
+function tokensDiffer(runs, found) {
+  return new Set(runs.map((run) => run.tokenizer)).size > 1 || "vocab_size" in found.differing || "corpus" in found.differing;
+}

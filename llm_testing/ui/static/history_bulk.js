@@ -1,0 +1,112 @@
+// What is done with all ticked runs at once; deleting says the size and can be undone until the trash is emptied.
+
+import { call } from "./call.js";
+import { el, show } from "./dom.js";
+import { mayAct, tagsOf } from "./history_marks.js";
+import { MOST_DRAWN, reloadRuns, state, tick } from "./history_state.js";
+import * as words from "./words.js";
+
+export class BulkBar {
+  constructor() {
+    this.bar = el("div", { class: "lt-bulk" });
+    this.ask = el("div", {});
+    this.said = el("div", { role: "status" });
+    this.element = el("div", {}, this.bar, this.ask, this.said);
+    document.addEventListener("lt-deleted", (event) => this.deleted(event.detail));
+  }
+
+  draw() {
+    const runs = this.runs();
+    show(this.bar, [runs.map((run) => [run.run_id, run.archived, run.bytes]), mayAct()], () => {
+      if (!runs.length) return [];
+      const bytes = runs.reduce((sum, run) => sum + (run.bytes ?? 0), 0), archived = runs.every((run) => run.archived); // prettier-ignore
+      return [
+        el("span", {}, el("b", {}, `${words.number(runs.length)} selected`), ` · ${words.bytes(bytes)}`),
+        runs.length > MOST_DRAWN ? el("span", { class: "lt-hint" }, `the first ${MOST_DRAWN} are drawn`) : null,
+        ...(mayAct() ? [
+          action("Tag", () => this.tag(runs)),
+          action(archived ? "Unarchive" : "Archive", () => this.bulk({ action: archived ? "unarchive" : "archive" }, runs, archived ? "back from the archive" : "archived")),
+          action("Export", () => this.export(runs)),
+          action("Delete", () => this.remove(runs, bytes)),
+        ] : []),
+        el("span", { class: "lt-spring" }),
+        action("Clear", () => tick(runs.map((run) => run.run_id), false)),
+      ];
+    }); // prettier-ignore
+    if (!runs.length) this.ask.replaceChildren();
+  }
+
+  runs() {
+    return [...state.ticked].map((id) => state.byId.get(id)).filter(Boolean);
+  }
+
+  async bulk(body, runs, done) {
+    this.ask.replaceChildren();
+    try {
+      await call("POST", "runs/bulk", { run_ids: runs.map((run) => run.run_id), ...body });
+      this.say(`${plural(runs.length)} ${done}.`);
+    } catch (error) {
+      this.say(error.message, true);
+    }
+    await reloadRuns();
+  }
+
+  tag(runs) {
+    const input = el("input", { type: "text", class: "lt-input", placeholder: "tags, with commas; -tag takes one away", "aria-label": "Tags to add", list: "lt-known-tags" });
+    const form = el("form", { class: "lt-question", onkeydown: (event) => { if (event.key === "Escape") this.ask.replaceChildren(); }, onsubmit: (event) => {
+      event.preventDefault();
+      const tags = tagsOf(input.value);
+      this.bulk({ action: "tag", add: tags.filter((tag) => !tag.startsWith("-")), remove: tags.filter((tag) => tag.startsWith("-")).map((tag) => tag.slice(1)) }, runs, "tagged");
+    } }, input, el("button", { type: "submit", class: "lt-button" }, "Tag"), el("button", { type: "button", class: "lt-button", onclick: () => this.ask.replaceChildren() }, "Cancel")); // prettier-ignore
+    this.ask.replaceChildren(form);
+    input.focus();
+  }
+
+  remove(runs, bytes) {
+    const question = el("div", { class: "lt-question", role: "alertdialog", "aria-label": "Delete?", onkeydown: (event) => { if (event.key === "Escape") this.ask.replaceChildren(); } },
+      el("span", {}, `Move ${plural(runs.length)} (${words.bytes(bytes)}) to the trash? They can be restored until it is emptied.`),
+      el("button", { type: "button", class: "lt-button lt-danger", onclick: () => this.delete(runs) }, "Delete"),
+      el("button", { type: "button", class: "lt-button", onclick: () => this.ask.replaceChildren() }, "Keep")); // prettier-ignore
+    this.ask.replaceChildren(question);
+    question.querySelector("button").focus();
+  }
+
+  async delete(runs) {
+    this.ask.replaceChildren();
+    const gone = [], troubles = []; // prettier-ignore
+    for (const run of runs) {
+      try {
+        await call("DELETE", `pretraining/runs/${run.run_id}`);
+        gone.push(run.run_id);
+      } catch (error) {
+        troubles.push(error.message);
+      }
+    }
+    this.deleted(gone, troubles);
+    await reloadRuns();
+  }
+
+  // Said with its undo, for as long as nothing else is.
+  deleted(ids, troubles = []) {
+    const undo = el("button", { type: "button", class: "lt-link", id: "lt-undo", onclick: async () => {
+      try {
+        for (const id of ids) await call("POST", `pretraining/runs/${id}/restore`);
+        this.say(`${plural(ids.length)} back in the list.`);
+      } catch (error) { this.say(error.message, true); }
+      await reloadRuns();
+    } }, "Undo"); // prettier-ignore
+    this.said.replaceChildren(
+      ...(ids.length ? [el("p", { class: "lt-hint" }, `${plural(ids.length)} moved to the trash. `, undo)] : []),
+      ...troubles.map((said) => el("p", { class: "lt-warning" }, words.plain(said))),
+    );
+  }
+
+  export() {}
+
+  say(text, bad = false) {
+    this.said.replaceChildren(el("p", { class: bad ? "lt-warning" : "lt-hint" }, words.plain(text)));
+  }
+}
+
+const action = (label, onclick) => el("button", { type: "button", class: "lt-link", onclick }, label);
+const plural = (count) => `${words.number(count)} ${count === 1 ? "run" : "runs"}`;

@@ -1,0 +1,85 @@
+// How a run was made and what it left: its saved settings, how to repeat it, memory, files, environment.
+
+import { el, show } from "./dom.js";
+import { optionTitles } from "./options.js";
+import * as words from "./words.js";
+
+const COPIES = [["cli", "Command line"], ["yaml", "YAML"], ["python", "Python"]]; // prettier-ignore
+
+export function factsOf(run, record) {
+  return [
+    settings(record),
+    record.copies ? repeat(record.copies) : null,
+    memory(record),
+    files(run, record),
+    fold("Environment and data", pairs({ ...record.environment, ...record.data })),
+    el("p", { class: "lt-hint" }, `Run id ${run.run_id}`, parentWords(record)),
+  ];
+}
+
+// Only the run's own saved config; the form's is somewhere else.
+function settings(record) {
+  const config = record.config ?? {}, box = el("div", {}); // prettier-ignore
+  optionTitles([record.kind]).then((titles) =>
+    show(box, [config], () =>
+      el("table", { class: "lt-table lt-pairs" }, Object.entries(config).map(([name, value]) => el("tr", {}, el("th", { scope: "row", title: name }, titles[name] ?? name), el("td", {}, words.value(value))))),
+    ),
+  ); // prettier-ignore
+  return fold(`Settings it was made with (${Object.keys(config).length})`, box);
+}
+
+function repeat(copies) {
+  const said = el("span", { role: "status", class: "lt-hint" }), code = el("pre", { class: "lt-preview", tabindex: 0 }); // prettier-ignore
+  let shown = "cli";
+  const tabs = COPIES.map(([name, title]) =>
+    el("button", { type: "button", class: "lt-chip-button", "data-copy": name, "aria-pressed": "false", onclick: () => choose(name) }, title),
+  ); // prettier-ignore
+  function choose(name) {
+    shown = name;
+    code.textContent = words.plain(copies[name]);
+    said.textContent = "";
+    tabs.forEach((tab) => tab.setAttribute("aria-pressed", String(tab.dataset.copy === name)));
+  }
+  const copy = async () => {
+    try { await navigator.clipboard.writeText(copies[shown]); said.textContent = "Copied."; } catch { said.textContent = "Select the text to copy it."; } // prettier-ignore
+  };
+  choose(shown);
+  return fold("Repeat this run", el("div", {}, el("div", { class: "lt-doing" }, tabs, el("button", { type: "button", class: "lt-link", onclick: copy }, "Copy"), said), code));
+}
+
+function memory(record) {
+  const estimated = record.estimated_bytes, measured = record.measured_peak_bytes; // prettier-ignore
+  if (estimated == null && measured == null) return null;
+  const most = Math.max(estimated ?? 0, measured ?? 0) || 1;
+  const line = (title, value) =>
+    el("div", { class: "lt-against" }, el("span", {}, title), el("span", { class: "lt-bar-ground" }, el("span", { class: "lt-bar", style: `width:${(100 * (value ?? 0)) / most}%` })), el("b", {}, words.bytes(value))); // prettier-ignore
+  const off = estimated && measured ? (100 * (estimated - measured)) / measured : null;
+  return fold("Memory: estimate against measured", el("div", {}, line("Estimated", estimated), line("Measured peak", measured),
+    el("p", { class: "lt-hint" }, off === null ? "There is only one of the two, so nothing can be said about the estimate." : Math.abs(off) < 0.5 ? "The estimate was right." : `The estimate was ${Math.abs(off).toFixed(0)} % too ${off > 0 ? "high" : "low"}.`))); // prettier-ignore
+}
+
+function files(run, record) {
+  const rows = record.files ?? [];
+  const checkpoints = record.checkpoints ?? [];
+  return fold(
+    `Files (${words.bytes(record.bytes)})`,
+    el("div", {},
+      rows.length ? el("table", { class: "lt-table" }, rows.map((file) => el("tr", {}, el("td", {}, words.plain(file.name ?? file.path)), el("td", { class: "lt-number" }, words.bytes(file.bytes))))) : null,
+      checkpoints.length ? el("table", { class: "lt-table" }, el("thead", {}, el("tr", {}, ["Checkpoint at step", "Size", ""].map((title) => el("th", {}, title)))), el("tbody", {}, checkpoints.map((c) => el("tr", {}, el("td", {}, words.number(c.step)), el("td", {}, words.bytes(c.bytes)), el("td", {}, words.plain(c.damaged ? `damaged: ${c.damaged}` : "whole")))))) : el("p", { class: "lt-hint" }, "It has no checkpoints.")),
+  ); // prettier-ignore
+}
+
+function parentWords(record) {
+  const parent = record.parent;
+  return parent?.run_id ? `, forked from step ${words.number(parent.step)} of ${parent.run_id}` : "";
+}
+
+const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
+
+// What is unfolded stays so from run to run, and while a live run's facts change.
+const unfolded = new Set();
+function fold(title, inside) {
+  const key = title.split(" (")[0];
+  const box = el("details", { class: "lt-fold", open: unfolded.has(key), ontoggle: () => (box.open ? unfolded.add(key) : unfolded.delete(key)) }, el("summary", {}, title), el("div", { class: "lt-table-box" }, inside)); // prettier-ignore
+  return box;
+}

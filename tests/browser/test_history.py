@@ -1,0 +1,159 @@
+"""Run History in a real browser, over run folders as a week of training leaves them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.app_process import RunningApp, running_app
+from tests.browser.acts import start_by_call, stop
+from tests.browser.test_lasting import CONTRAST
+from tests.past_runs import history_of_a_week
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+ROWS = ".lt-run-table tr[data-run]"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The app over a week's runs."""
+    root = tmp_path_factory.mktemp("week")
+    history_of_a_week(root / "runs")
+    with running_app(root) as running:
+        yield running
+
+
+def until(page, condition: str) -> None:
+    """Wait for something to be true in the page."""
+    page.wait_for_function(f"() => {condition}")
+
+
+def open_history(page) -> None:
+    page.locator("role=tab[name='Run History']").click()
+    page.wait_for_selector(ROWS)
+
+
+def row(page, name: str):
+    return page.locator(ROWS, has=page.locator(f".lt-run-name[title='{name}']"))
+
+
+def names(page) -> list[str]:
+    return [name.get_attribute("title") for name in page.locator(f"{ROWS} .lt-run-name").all()]
+
+
+def group_of(page, box: str) -> set[str]:
+    """The runs whose curves a chart draws."""
+    return set(page.evaluate(f"() => document.querySelector('{box} .lt-plot').data.map((t) => t.legendgroup)"))
+
+
+def test_a_run_is_found_marked_and_opened_and_a_refresh_shows_it_again(open_page, app):
+    page = open_page()
+    open_history(page)
+    assert page.locator(".lt-damaged:has-text('damaged')").count() == 1
+    page.fill("#lt-history-search", "seed")
+    assert sorted(names(page)) == ["seed 1", "seed 2", "seed 3"]
+    page.fill("#lt-history-search", "")
+    page.select_option("select[aria-label=State]", "failed")
+    assert names(page) == ["failed at night"]
+    page.click("text=Show all")
+    page.click(".lt-run-table th button:has-text('Val loss')")
+    known = [run for run in app.get("/live/runs")["runs"] if run.get("val_loss") is not None]
+    assert names(page)[0] == min(known, key=lambda run: run["val_loss"])["name"]
+    page.click(".lt-history-tools summary:has-text('Columns')")
+    page.locator(".lt-history-tools .lt-menu label:has-text('Notes') input").check()
+    page.keyboard.press("Escape")
+
+    row(page, "seed 2").locator("[data-act=star]").click()
+    row(page, "seed 2").locator("[data-act=notes]").click()
+    page.keyboard.type("the best so far")
+    page.keyboard.press("Enter")
+    row(page, "seed 2").locator(".lt-run-name").focus()
+    page.keyboard.press("F2")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("seed two")
+    page.keyboard.press("Enter")
+    row(page, "seed two").locator(".lt-run-name").click()
+    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
+    assert "run=" in page.url and "tab=history" in page.url
+    page.reload()
+    page.wait_for_selector(".lt-opened h2:has-text('seed two')")
+    page.wait_for_selector("th button:has-text('Notes')")  # the chosen columns are this browser's
+    kept = next(run for run in app.get("/live/runs")["runs"] if run["name"] == "seed two")
+    assert kept["starred"] and kept["notes"] == "the best so far"
+    settings = page.locator(".lt-run-facts .lt-fold", has_text="Settings")
+    settings.locator("summary").click()
+    assert "0.003" in settings.inner_text()
+
+
+def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_points(open_page, app):
+    page = open_page()
+    open_history(page)
+    for name in ("learning rate low", "learning rate too high"):
+        row(page, name).locator("[data-act=tick]").check()
+    page.wait_for_selector(".lt-differ")
+    differing = page.locator(".lt-differ tr.lt-option th").all_inner_texts()
+    assert differing == ["Learning rate"], "only what differs is listed"
+    until(page, "new Set(document.querySelector('.lt-opened .lt-plot')?.data?.map((t) => t.legendgroup)).size === 2")
+    assert page.locator(".lt-badge b").first.inner_text() == "A"  # never colour alone
+
+    row(page, "seed 1").locator("[data-act=tick]").click()
+    row(page, "seed 3").locator("[data-act=tick]").click()
+    seeds = (
+        "[...document.querySelectorAll('.lt-opened .lt-plot')].some((p) => p.data.some((t) => t.fill === 'tonexty'))"
+    )
+    until(page, seeds)  # a mean with its band
+    page.wait_for_selector(".lt-scatter .scatterlayer .point")
+    row(page, "other tokenizer").locator("[data-act=tick]").click()
+    page.wait_for_selector(".lt-opened .lt-hint:has-text('bits a byte can be compared')")
+    until(page, "document.querySelector('.lt-opened .lt-plot').layout.annotations[0].text === 'loss, bits a byte'")
+    page.locator(".lt-side figcaption").nth(4).wait_for()
+    assert "compare=" in page.url
+
+    start_by_call(page, "live among them")
+    row(page, "live among them").locator("[data-act=tick]").click()
+    plot = "document.querySelectorAll('.lt-opened .lt-plot')[1]"
+    until(page, f"new Set({plot}.data.map((t) => t.legendgroup)).size >= 5")
+    page.evaluate(f"() => Plotly.relayout({plot}, {{'xaxis.range': [2, 90]}})")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/live/points" in request.url else None)
+    drawn = page.evaluate(f"() => Number({plot}.dataset.points)")
+    page.wait_for_timeout(3000)
+    assert drawn and page.evaluate(f"() => {plot}.layout.xaxis.range") == [2, 90]
+    assert asked and all("after=-1" not in url for url in asked), "a live run is followed by its cursor"
+    assert len({url.split("run=")[1][:20] for url in asked}) == 1, "runs that have ended are not asked for again"
+    stop(page)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (380, "light")])
+def test_the_tab_is_used_by_keyboard_alone_and_can_be_read(open_page, chromium, width, scheme):
+    context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = open_page(context=context)
+    page.keyboard.press("Alt+3")
+    page.wait_for_selector(ROWS)
+    page.focus("#lt-history-search")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.dataset.act === 'open'"):
+            break
+    first = page.evaluate("() => document.activeElement.title")
+    assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => document.activeElement.title") != first
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
+    page.wait_for_selector(".lt-run-facts .lt-fold")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    found = page.evaluate(
+        CONTRAST, ".lt-opened :is(dt, dd, h2, .lt-hint, .lt-link, .lt-button, summary), .lt-run-box td"
+    )
+    assert found and min(found) >= 4.5, min(found)
+    if width < 700:
+        assert not page.is_visible(".lt-run-box")
+        page.click(".lt-to-list")
+    for name in ("seed 1", "seed 2"):
+        row(page, name).locator("[data-act=tick]").focus()
+        page.keyboard.press("Space")
+    page.wait_for_selector(".lt-differ")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    context.close()
