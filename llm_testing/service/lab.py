@@ -255,7 +255,7 @@ class Lab:
 
     def rows(self) -> list[RunSummary]:
         """Every run folder, newest first; a damaged one says why and hides no other."""
-        return records.summary_rows(self._store)
+        return self.history.all_rows()
 
     def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest runs with their config, times and results."""
