@@ -40,9 +40,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root, running_app(Path(root)) as app, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
         page = opened(browser, app, DESKTOP)
-        if not given.only_tuning:
+        if given.only_history:
+            week(app, page)
+            for name, shown in windows_of(browser, app).items():
+                history(shown, given.folder, name)
+        elif not given.only_tuning:
             take(browser, app, page, given.folder, given.points)
-        tuning(browser, app, page, given.folder, given.base, given.tuning_steps)
+        if not given.only_history:
+            tuning(browser, app, page, given.folder, given.base, given.tuning_steps)
         browser.close()
     return 0
 
