@@ -288,14 +288,14 @@ def test_a_run_that_just_gets_its_turn_is_not_deleted(lab, monkeypatch):
     waiting = lab.start(LONG, queue=True).run_id
     popped, tried = threading.Event(), threading.Event()
 
-    def pop(self):
-        found = original(self)
+    def take_out(self, run_id):
+        found = original(self, run_id)
         popped.set()
         tried.wait(0.2)  # time for a deletion to slip in
         return found
 
-    original = RunQueue.pop_next
-    monkeypatch.setattr(RunQueue, "pop_next", pop)
+    original = RunQueue.remove
+    monkeypatch.setattr(RunQueue, "remove", take_out)
     lab.stop()
     assert popped.wait(60)
     with pytest.raises(WrongState, match="is active, so it is not deleted"):
