@@ -20,7 +20,7 @@ from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
-from llm_testing.service import downloads, records
+from llm_testing.service import records
 from llm_testing.service.archive import Archive
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
@@ -353,14 +353,6 @@ class Lab:
         """Write a checkpoint as a folder that transformers loads."""
         run_id, step = self._launcher.find_checkpoint(what)
         return self._reader.export(run_id, step, to)
-
-    def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
-        """A run's folder as a zip, in pieces."""
-        return downloads.zip_of([self._store.open(run_id)], with_checkpoints)
-
-    def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
-        """A run's curves or sample texts as CSV, in pieces."""
-        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, downloads.COLUMNS[name])
 
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""
