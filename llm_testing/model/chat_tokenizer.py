@@ -84,8 +84,8 @@ class ChatTokenizer:
         """Write the tokenizer's files into a folder.
 
         Args:
-            template: Jinja source that goes with the files in place of the model's own, so that others write
-                conversations as they were learned.
+            template: Jinja source that conversations were written by, if not the model's own; it goes with the files,
+                so that others write them alike.
         """
         before = self.inner.chat_template
         self.inner.chat_template = template or before
