@@ -28,6 +28,7 @@ from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.forecast import preview_of, preview_resume_of
+from llm_testing.service.history import History
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
 from llm_testing.service.monitor import Monitor
@@ -62,6 +63,7 @@ class Lab:
         self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
+        self.history = History(self._store, self._reader, self._launcher, self.cache_dir)
         self.fetching = Fetching(self.download_corpus, self.crew)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
@@ -255,7 +257,7 @@ class Lab:
 
     def rows(self) -> list[RunSummary]:
         """Every run folder, newest first; a damaged one says why and hides no other."""
-        return records.summary_rows(self._store)
+        return self.history.all_rows()
 
     def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest runs with their config, times and results."""
