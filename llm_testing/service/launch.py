@@ -28,7 +28,6 @@ from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.train.session import Start
 
-
 LETTING_GO_S = 10.0
 """Freeing a model's memory takes a fraction of this."""
 
