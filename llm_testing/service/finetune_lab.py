@@ -13,7 +13,7 @@ from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import base_at_hand, is_run, model_of_package, packages_here
+from llm_testing.service.bases import is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -105,17 +105,6 @@ class FineTuning:
             if wrong:
                 return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
         return preview_tuning(config, self._store, counts)
-
-    def probe(self, config: FinetuneConfig) -> dict[str, Any]:
-        """Run three real steps of a model that is on this machine, and keep what they took beside the estimate.
-
-        Raises:
-            ConfigError: its weights would have to be downloaded first, or the options do not suit it.
-            Busy: while a run holds the trainer.
-            NotEnoughMemory: rather than trying what exceeds the memory here.
-        """
-        folder = base_at_hand(config.model_name, self._cache_dir, self._launcher.export_run)
-        return self._estimates.probe_tuning(config, folder)
 
     def view_examples(
         self,
