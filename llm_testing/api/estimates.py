@@ -105,6 +105,8 @@ def for_page(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Ask
         """The memory of a run's step with its timeline; quick leaves reserved bytes open and the verdict likely."""
         config, budget, asks = _asked_about(asked, kind, asked.given())
         found = asked.lab.estimates.estimate(config, budget, quick=asks["quick"])
+        if not asks["quick"]:
+            asked.lab.estimates.prepare_accumulation(config, budget)
         return {
             **found.as_dict(),
             "timeline": found.timeline,

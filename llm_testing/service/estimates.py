@@ -125,6 +125,16 @@ class Estimates:
         """
         return self._traced(lambda: self._estimator.estimate(self._job(config, budget), budget, quick))
 
+    def prepare_accumulation(self, config: Config, budget: Budget) -> None:
+        """Trace beside whatever else is done what another number of micro-batches asks for, to answer that at once."""
+        job = self._job(config, budget)
+        if job.num_micro == 1:
+            self._crew.start("tracer", lambda: self._prepared(replace(job, num_micro=2), budget))
+
+    def _prepared(self, job: Job, budget: Budget) -> None:
+        with suppress(TraceFailed, ConfigError):
+            self._estimator.step(job, budget, background=True)
+
     def of_run(self, config: PretrainConfig, resolved: Resolved, budget: Budget, threads: int) -> Estimate:
         """The memory of a run whose data is known.
 
@@ -186,7 +196,8 @@ class Estimates:
         for option, values in (("batch_size", SEQUENCES), (context, TOKENS)):
             for value in values:
                 try:
-                    found = self.estimate(type(config).build(config.model_dump() | {option: value}), budget, quick=True)
+                    job = self._job(type(config).build(config.model_dump() | {option: value}), budget)
+                    found = self._traced(lambda job=job: self._estimator.estimate(job, budget, True, background=True))
                 except (ConfigError, NoEstimate):
                     continue
                 answers[option].append({"value": value, "bytes": found.allocated_bytes, "terms": found.terms})

@@ -77,7 +77,8 @@ class FineTuning:
     def recommended(self, model_name: str) -> dict[str, Any]:
         """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
         try:
-            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+            named = model_of_package(model_name) or model_name
+            return recommended(named) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
         except UserError:
             return {}
 
