@@ -12,7 +12,7 @@ export function factsOf(run, record) {
     repeat(record.repeat),
     memory(record),
     files(run, record),
-    fold("Environment and data", pairs({ ...record.environment, ...record.data })),
+    fold("Environment and data", pairs({ ...record.data, ...record.environment })),
     el("p", { class: "lt-hint" }, `Run id ${run.run_id}`, parentWords(record)),
   ];
 }
@@ -76,7 +76,7 @@ function parentWords(record) {
   return parent?.run_id ? `, forked from step ${words.number(parent.step)} of ${parent.run_id}` : "";
 }
 
-const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
+const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).filter(([, value]) => value != null && value.length !== 0).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
 
 // What is unfolded stays so from run to run, and while a live run's facts change.
 const unfolded = new Set();
