@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llm_testing.errors import BadRunId, NotAllowed, NotFound, UserError
+from llm_testing.service.coach import findings
 from llm_testing.service.curves import columns_of, thinned
 from llm_testing.service.discreet import discreet
 from llm_testing.service.figures import PANELS, X_AXES, colour_of
@@ -33,6 +34,7 @@ MOST_TEXTS = 400
 FRESH_S = 0.25
 """A trainer may report a thousand times a second; a viewer sees four pictures of that."""
 LIST_FRESH_S = 1.0
+COACH_FRESH_S = 5.0
 MACHINE_FRESH_S = 2.5
 KEPT_ANSWERS = 64
 
@@ -115,6 +117,7 @@ class LiveRoutes:
             "run": self.run,
             "compare": self.compare,
             "figures": self.figures,
+            "coach": self.coach,
         }
         hidden = LiveRoutes(self.lab, hides_paths=True)
         return [
@@ -167,6 +170,15 @@ class LiveRoutes:
     async def figures(self, request: Request) -> Answer:
         """What is drawn in which panel."""
         return await self.answers.get(("figures",), math.inf, lambda: {"panels": PANELS, "x_axes": X_AXES})
+
+    async def coach(self, request: Request) -> Answer:
+        """What the curves of a run say, in plain words."""
+        run_id = request.query_params.get("run", "")
+        return await self.answers.get(("coach", run_id), COACH_FRESH_S, lambda: self._coach(run_id))
+
+    def _coach(self, run_id: str) -> dict[str, Any]:
+        record, rows = self.lab.details(run_id), self.lab.points(run_id).rows
+        return {"run": run_id, "findings": findings(record, rows)}
 
     def _status(self) -> dict[str, Any]:
         last = self.lab.live() or self._still_there(self.lab.last())

@@ -9,6 +9,8 @@ const SIGNS = { bad: "✕", warn: "▲", note: "i" };
 const WORDS = { bad: "Trouble", warn: "Watch out", note: "Good to know" };
 const COLOURS = { bad: "--lt-bad", warn: "--lt-paused", note: "--lt-running" };
 
+const AGAIN_MS = 10_000;
+
 export class Coach {
   // `act` does what a finding proposes.
   constructor(charts, act) {
@@ -25,16 +27,19 @@ export class Coach {
       this.draw();
     }
     if (!id) return;
+    // A live run is looked at again now and then; what is said of it changes slowly.
+    if (this.lookedAt === id && this.state === run.state && performance.now() - this.looked < AGAIN_MS) return;
+    [this.lookedAt, this.state, this.looked] = [id, run.state, performance.now()];
     const { value } = await ask("coach", { run: id });
     if (this.runId !== id) return;
-    this.found = value.findings;
+    this.found = value.findings ?? [];
     this.draw();
   }
 
   draw() {
     const css = getComputedStyle(document.body);
     show(this.element, [this.runId, this.found, mayAct()], () => {
-      this.charts.shade(this.found.filter((one) => one.from_step != null).map((one) => ({ from: one.from_step, to: one.to_step, colour: css.getPropertyValue(COLOURS[one.level] ?? COLOURS.note).trim() })));
+      this.charts.shade(this.found.map((one) => ({ from: one.evidence.from_step, to: one.evidence.to_step, colour: css.getPropertyValue(COLOURS[one.level] ?? COLOURS.note).trim() })));
       return this.found.map((one) => this.card(one));
     });
   }
@@ -44,7 +49,10 @@ export class Coach {
       el("span", { class: "lt-sign", "aria-hidden": "true" }, SIGNS[one.level] ?? SIGNS.note),
       el("div", {}, el("strong", {}, el("span", { class: "lt-unseen" }, `${WORDS[one.level] ?? ""}: `), words.plain(one.title)), el("p", {}, words.plain(one.text)),
         el("div", { class: "lt-doing" },
-          one.from_step != null ? el("button", { type: "button", class: "lt-link", onclick: () => this.charts.lookAt(one.from_step, one.to_step) }, `Show steps ${words.number(one.from_step)} to ${words.number(one.to_step)}`) : null,
-          one.action && mayAct() ? el("button", { type: "button", class: "lt-link", onclick: () => this.act(one.action) }, words.plain(one.action.title)) : null))); // prettier-ignore
+          el("button", { type: "button", class: "lt-link", onclick: () => this.charts.lookAt(one.evidence.from_step, one.evidence.to_step) }, stretch(one.evidence)),
+          one.action && !one.action.how ? el("span", { class: "lt-hint" }, words.plain(one.action.title)) : null,
+          one.action?.how && mayAct() ? el("button", { type: "button", class: "lt-link", onclick: () => this.act(one.action) }, words.plain(one.action.title)) : null))); // prettier-ignore
   }
 }
+
+const stretch = ({ from_step: from, to_step: to }) => (from === to ? `Show step ${words.number(from)}` : `Show steps ${words.number(from)} to ${words.number(to)}`);

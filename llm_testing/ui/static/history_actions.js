@@ -67,6 +67,14 @@ export class RunActions {
     this.place.replaceChildren(el("p", { class: bad ? "lt-warning" : "lt-hint lt-reason" }, words.plain(text)));
   }
 
+  // What the coach proposes: the form is filled with it, and its owner looks before anything starts.
+  propose({ how, changes, step }) {
+    const whole = (this.record.checkpoints ?? []).filter((c) => !c.damaged);
+    const from = (whole.find((c) => c.step === step) ?? whole.at(-1))?.id;
+    if (how === "fork" && from) fork(from, this.kind.of, changes ?? {});
+    else fork(null, this.kind.of, this.settings(changes ?? {}));
+  }
+
   extend() {
     const total = this.run.total_steps ?? this.run.step ?? 0;
     const more = el("input", { type: "number", min: 1, step: 1, value: Math.max(100, Math.round(total / 4 / 100) * 100), "aria-label": "Steps more" });
@@ -103,8 +111,10 @@ export class RunActions {
     const list = el("div", { class: "lt-menu" }, [
       weights ? [`pretraining/runs/${run}/download`, `Everything as zip, with its checkpoints (${words.bytes(this.record.bytes)})`] : null,
       [`pretraining/runs/${run}/download?checkpoints=false`, "Zip without weights, to read elsewhere"],
+      [`runs/${run}/report`, "Report: one page with its charts, opens without a network"],
       [`pretraining/runs/${run}/metrics.csv`, "Curves as CSV"],
       [`pretraining/runs/${run}/samples.csv`, "Samples as CSV"],
+      [`runs/${run}/tensorboard`, "TensorBoard event files"],
     ].filter(Boolean).map(([address, label]) => el("a", { class: "lt-menu-link", href: at(address), download: "" }, label))); // prettier-ignore
     return menu("Export", list, () => {}, "lt-export");
   }

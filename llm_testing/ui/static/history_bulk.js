@@ -101,7 +101,17 @@ export class BulkBar {
     );
   }
 
-  export() {}
+  export(runs) {
+    const ids = runs.map((run) => run.run_id).join(), close = () => this.ask.replaceChildren(); // prettier-ignore
+    const link = (address, label) => el("a", { class: "lt-button", href: new URL(`../../api/${address}`, import.meta.url).href, download: "" }, label);
+    const several = runs.length <= MOST_DRAWN && runs.every((run) => !run.damaged);
+    const box = el("div", { class: "lt-question", role: "dialog", "aria-label": "Export", onkeydown: (event) => { if (event.key === "Escape") close(); } },
+      several ? link(`compare/report?runs=${ids}`, "Report: one page that opens without a network") : el("span", { class: "lt-hint" }, `A report takes at most ${MOST_DRAWN} whole runs.`),
+      link(`runs/zip?runs=${ids}&checkpoints=false`, "Zip without weights"), link(`runs/zip?runs=${ids}`, "Zip with checkpoints"), link(`runs/tensorboard?runs=${ids}`, "TensorBoard"),
+      el("button", { type: "button", class: "lt-button", onclick: close }, "Close")); // prettier-ignore
+    this.ask.replaceChildren(box);
+    box.querySelector("a").focus();
+  }
 
   say(text, bad = false) {
     this.said.replaceChildren(el("p", { class: bad ? "lt-warning" : "lt-hint" }, words.plain(text)));

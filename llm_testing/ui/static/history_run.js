@@ -52,7 +52,7 @@ export class OpenedRun {
     this.asked = JSON.stringify(run);
     this.recorded = steady;
     try {
-      await Promise.all([settled ? null : this.record(run), news ? this.curves(run) : null]);
+      await Promise.all([settled ? null : this.record(run), news ? this.curves(run) : null, news ? this.coach.about(run) : null]);
     } catch (error) {
       if (this.shown === run.run_id) this.trouble(error.message);
     }
