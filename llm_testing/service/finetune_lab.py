@@ -141,7 +141,7 @@ class FineTuning:
         """
         if request_id and (known := self._launcher.with_request(request_id)):
             return known
-        return self._launcher.start(self._checked(values, preset), queue, request_id, force)
+        return self._launcher.start(self.checked(values, preset), queue, request_id, force)
 
     def run_here(
         self,
@@ -155,9 +155,14 @@ class FineTuning:
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> str:
         """Run in the calling thread until the run has ended; as `Lab.run_here`. Gives its id."""
-        return self._launcher.run_here(self._checked(values, preset), queue, Watcher(control, report, on_event), force)
+        return self._launcher.run_here(self.checked(values, preset), queue, Watcher(control, report, on_event), force)
 
-    def _checked(self, values: dict[str, Any], preset: str | None) -> FinetuneConfig:
+    def checked(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
+        """The config of a run that may start.
+
+        Raises:
+            ConfigError, DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+        """
         config = self.config(values, preset)
         self._launcher.check(config)
         refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)
