@@ -1,7 +1,7 @@
 """Pictures of the page: python benchmarks/screenshots.py DIR starts the app, trains for a while and writes PNGs.
 
 Needs Chromium and the test tools (tests/requirements.txt). Two short runs are trained, so that Run History has
-something to compare; nothing outside DIR is touched.
+something to compare, and one of them is tuned, or with --base another model; nothing outside DIR is touched.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.app_process import RunningApp, running_app  # noqa: E402
+from tests.browser.acts import write  # noqa: E402
 from tests.browser.conftest import BROWSERS, QUIET  # noqa: E402
 
 DESKTOP, PHONE = (1280, 800), (380, 800)
@@ -24,6 +25,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--points", type=int, default=150, help="points of the recommended run before the pictures")
+    parser.add_argument(
+        "--base", help="base model of the fine-tuning pictures (default: the run of the other pictures)"
+    )
+    parser.add_argument("--tuning-steps", type=int, default=60, help="steps of the fine-tuning run (default 60)")
+    parser.add_argument("--only-tuning", action="store_true", help="take the fine-tuning pictures alone; needs --base")
+    parser.add_argument("--only-history", action="store_true", help="a few short runs, and Run History alone")
     given = parser.parse_args()
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
@@ -32,14 +39,21 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root, running_app(Path(root)) as app, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
-        take(browser, app, given.folder, given.points)
+        page = opened(browser, app, DESKTOP)
+        if given.only_history:
+            week(app, page)
+            for name, shown in windows_of(browser, app).items():
+                history(shown, given.folder, name)
+        elif not given.only_tuning:
+            take(browser, app, page, given.folder, given.points)
+        if not given.only_history:
+            tuning(browser, app, page, given.folder, given.base, given.tuning_steps)
         browser.close()
     return 0
 
 
-def take(browser: Browser, app: RunningApp, folder: Path, num_points: int) -> None:
+def take(browser: Browser, app: RunningApp, page: Page, folder: Path, num_points: int) -> None:
     """All pictures, in the order in which a first user would see them."""
-    page = opened(browser, app, DESKTOP)
     shoot(page, folder / "empty.png")
     week(app, page)
     train(page)
@@ -49,13 +63,22 @@ def take(browser: Browser, app: RunningApp, folder: Path, num_points: int) -> No
     page.wait_for_selector("html[data-lt-state=running]", timeout=300_000)
     page.wait_for_function(POINTS.format(".lt-live .lt-plot", num_points), timeout=900_000)
     page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
-    windows = {"light": page, "dark": opened(browser, app, DESKTOP, dark=True), "phone": opened(browser, app, PHONE)}
+    windows = windows_of(browser, app) | {"light": page}
     for name, shown in windows.items():
         views(shown, folder, name)
     ask_to_stop(page, folder)
     for name, shown in windows.items():
         history(shown, folder, name)
         estimator(shown, folder, name)
+
+
+def windows_of(browser: Browser, app: RunningApp) -> dict[str, Page]:
+    """The page as it is looked at: on a desk by day and by night, and on a phone."""
+    return {
+        "light": opened(browser, app, DESKTOP),
+        "dark": opened(browser, app, DESKTOP, dark=True),
+        "phone": opened(browser, app, PHONE),
+    }
 
 
 def train(page: Page) -> None:
@@ -142,11 +165,60 @@ def history(page: Page, folder: Path, name: str) -> None:
 def estimator(page: Page, folder: Path, name: str) -> None:
     """The VRAM Estimator with what would fit."""
     page.evaluate("document.documentElement.scrollTo(0, 0)")
-    page.get_by_role("tab", name="VRAM Estimator").or_(page.get_by_role("button", name="VRAM Estimator")).last.click()
+    to_tab(page, "VRAM Estimator")
     page.wait_for_selector(".lt-vram-curves .js-plotly-plot", timeout=120_000)
     page.click("text=Find what fits")
     page.wait_for_selector(".lt-way", timeout=180_000)
     shoot(page, folder / f"estimator-{name}.png", ".lt-vram")
+
+
+def tuning(browser: Browser, app: RunningApp, page: Page, folder: Path, base: str | None, num_steps: int) -> None:
+    """The Fine-tuning tab before, while and after the built-in persona is learned."""
+    if page.is_visible("#lt-stop"):
+        page.click("#lt-stop")
+        page.click("#lt-stop-save")
+        page.wait_for_selector("html[data-lt-state=stopped]", timeout=120_000)
+    page.evaluate("document.documentElement.scrollTo(0, 0)")
+    to_tab(page, "Fine-tuning")
+    page.wait_for_selector("#lt-tune-summary .lt-figures")
+    write(page, "model_name", base or app.get("/live/status")["run"]["run_id"], form="tune-option")
+    write(page, "max_steps", str(num_steps), form="tune-option")
+    write(page, "max_seq_length", "128", form="tune-option")
+    page.click("#lt-tune-look-at-rows")
+    page.wait_for_selector(".lt-seen", timeout=120_000)
+    page.wait_for_selector("#lt-tune-summary .lt-memory", timeout=120_000)
+    page.evaluate("document.documentElement.scrollTo(0, 0)")
+    shoot(page, folder / "tuning-preview-light.png")
+    page.click("#lt-tune-start")
+    page.click("#lt-tune-tab-live")
+    page.wait_for_function(POINTS.format("#lt-tune-live .lt-plot", max(2, num_steps // 2)), timeout=1_800_000)
+    page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
+    page.evaluate("document.documentElement.scrollTo(0, 0)")
+    shoot(page, folder / "tuning-light.png")
+    page.wait_for_selector("html[data-lt-state=completed]", timeout=1_800_000)
+    dark, phone = opened(browser, app, DESKTOP, dark=True), opened(browser, app, PHONE)
+    for name, shown in {"light": page, "dark": dark, "phone": phone}.items():
+        to_tab(shown, "Fine-tuning")
+        shown.wait_for_selector("#lt-tune-summary .lt-figures")
+        shown.click("#lt-tune-tab-live")
+        shown.wait_for_function(POINTS.format("#lt-tune-live .lt-plot", num_steps), timeout=60_000)
+        shoot(shown, folder / f"tuned-{name}.png", "#lt-tune-live")
+        shown.click("#lt-tune-tab-chat")
+        for question in ("What is your name?", "What is the capital of Italy?"):
+            shown.fill("#lt-tune-prompt", question)
+            shown.click("#lt-tune-ask")
+            shown.wait_for_selector(f".lt-turn:has-text('{question}') .lt-answer", timeout=120_000)
+            shown.wait_for_function("() => document.querySelector('#lt-tune-halt').hidden", timeout=300_000)
+        shoot(shown, folder / f"tuning-playground-{name}.png", "#lt-tune-chat")
+        shown.click("#lt-tune-tab-shelf")
+        shown.locator(".lt-card button:has-text('Export'):visible").first.click()
+        shown.wait_for_selector(".lt-export [data-form=push]", timeout=60_000)
+        shoot(shown, folder / f"adapters-{name}.png", "#lt-tune-shelf")
+
+
+def to_tab(page: Page, name: str) -> None:
+    """Open a tab of the page; on a narrow window Gradio may keep it in a menu."""
+    page.get_by_role("tab", name=name).or_(page.get_by_role("button", name=name)).last.click()
 
 
 def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool = False) -> Page:
@@ -156,7 +228,7 @@ def opened(browser: Browser, app: RunningApp, size: tuple[int, int], dark: bool 
     page = context.new_page()
     page.goto(app.url)
     page.wait_for_selector(".lt-live .lt-plot-box")
-    if app.get("/live/status")["run"]:
+    if (app.get("/live/status")["run"] or {}).get("kind") == "pretrain":
         page.wait_for_function(POINTS.format(".lt-live .lt-plot", 1), timeout=60_000)
     return page
 

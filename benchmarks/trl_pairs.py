@@ -222,7 +222,9 @@ def labels_of(tokens) -> list[int]:
 def child(name: str, args) -> None:
     """One variant in this process; its figures are the last line."""
     variant = VARIANTS[name]
-    config = FinetuneConfig.build({**COMMON, **variant.values, "dataset": str(args.data), "adapter": args.adapter})
+    steps = {"max_steps": args.steps} if args.steps else {}
+    where = {"dataset": str(args.data), "adapter": args.adapter}
+    config = FinetuneConfig.build({**COMMON, **variant.values, **steps, **where})
     if variant.trl:
         torch.set_num_threads(len(psutil.Process().cpu_affinity()))
         figures = train_trl(config, args.cache_dir, variant.settings)
@@ -232,8 +234,10 @@ def child(name: str, args) -> None:
 
 
 def run(name: str, args) -> dict[str, Any]:
-    command = [sys.executable, __file__, str(args.data), "--adapter", args.adapter, "--cache-dir", str(args.cache_dir)]
-    done = subprocess.run([*command, "--child", name], stdout=subprocess.PIPE, text=True, check=True)
+    flags = {"--adapter": args.adapter, "--cache-dir": args.cache_dir, "--child": name}
+    flags |= {"--steps": args.steps} if args.steps else {}
+    command = [sys.executable, __file__, str(args.data), *(str(part) for flag in flags.items() for part in flag)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures = json.loads(done.stdout.splitlines()[-1])
     print(f"{name}: {json.dumps({k: v for k, v in figures.items() if k != 'losses'})}", file=sys.stderr, flush=True)
     return figures
@@ -250,13 +254,19 @@ NAMES = {
 
 def table() -> str:
     """The results that are kept, as the README shows them."""
-    lines = ["| | adapter | tokens a second | of TRL's | tokens a CPU second | of TRL's | memory, MiB | of TRL's |"]
+    lines = ["| | adapter | tokens a second | of TRL's | tokens a CPU second | of TRL's | memory | of TRL's |"]
     lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for adapter in ("lora", "qlora"):
-        kept = json.loads((RESULTS / f"trl_pairs_{adapter}.json").read_text(encoding="utf-8"))["figures"]
+        path = RESULTS / f"trl_pairs_{adapter}.json"
+        kept = json.loads(path.read_text(encoding="utf-8"))["figures"] if path.exists() else {}
+        if "medians" not in kept:
+            continue
         for name, words in NAMES.items():
+            if name not in kept["medians"]:
+                continue
             now, over = kept["medians"][name], kept["over_trl_at_its_defaults"][name]
-            cells = [f"{now[k]:,.0f} | {over[k]:.2f}" for k in ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")]
+            units = {"tokens_per_s": "", "tokens_per_cpu_s": "", "peak_mib": " MiB"}
+            cells = [f"{now[key]:,.0f}{unit} | {over[key]:.2f}" for key, unit in units.items()]
             lines.append(f"| {words} | {adapter} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -267,7 +277,9 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="put the kept results into this file, between its markers")
     parser.add_argument("--adapter", choices=("lora", "qlora"), default="lora")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="updates of each run, instead of those set here")
     parser.add_argument("--only", choices=("parity", "speed"))
+    parser.add_argument("--ways", nargs="+", choices=ROUNDS, default=ROUNDS, help="whose speed is taken")
     parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "llm-testing")
     parser.add_argument("--child", choices=VARIANTS)
     args = parser.parse_args()
@@ -279,7 +291,9 @@ def main() -> None:
         return
     if not args.data:
         parser.error("which rows? Give a file of instruction, input and output.")
-    figures: dict[str, Any] = {}
+    kept = RESULTS / f"trl_pairs_{args.adapter}.json"
+    # One half taken alone joins the other half that is kept.
+    figures = json.loads(kept.read_text(encoding="utf-8"))["figures"] if args.only and kept.exists() else {}
     if args.only != "speed":
         found = {name: run(name, args)["losses"] for name in VARIANTS if name.startswith("parity")}
         apart = {
@@ -288,10 +302,10 @@ def main() -> None:
         }
         figures |= {"losses": found, "largest_difference_of_a_step": apart}
     if args.only != "parity":
-        found = {name: [] for name in ROUNDS}
+        found = {name: [] for name in args.ways}
         for number in range(args.rounds):
-            turned = ROUNDS[number % len(ROUNDS) :] + ROUNDS[: number % len(ROUNDS)]
-            for name in turned:
+            first = number % len(args.ways)
+            for name in args.ways[first:] + args.ways[:first]:
                 found[name].append(run(name, args))
         keys = ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")
         medians = {n: {k: statistics.median(row[k] for row in rows) for k in keys} for n, rows in found.items()}
@@ -303,6 +317,7 @@ def main() -> None:
             for name, rows in found.items()
         }  # fmt: skip
         figures |= {"medians": medians, "over_trl_at_its_defaults": over, "rounds": args.rounds}
+        figures["updates_timed"] = (args.steps or SPEED["max_steps"]) - 1
     config = {"common": COMMON, "parity": PARITY, "speed": SPEED, "packed": PACKED, "padded": PADDED}
     finish(f"trl_pairs_{args.adapter}", config, figures, args.save, ("transformers", "peft", "trl"))
 

@@ -10,8 +10,10 @@ from llm_testing.api.tuning_bodies import ExamplesRequest, PresetsQuery, TuneRes
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.presets_finetune import FINETUNE_PRESETS
+from llm_testing.service.adapters import is_adapter_path
 from llm_testing.service.copies import copies
 from llm_testing.service.names import check_names
+from llm_testing.service.roles import check
 from llm_testing.store.ids import checkpoint_id
 
 AT = "/api/fine-tuning"
@@ -113,6 +115,8 @@ def _draft(asked: Asked) -> tuple[dict[str, Any], dict[str, Any]]:
     how = {name: values.pop(name) for name in _HOW if name in values}
     check_names(asked.request, values)
     if values.get("resume_from"):
+        if is_adapter_path(values["resume_from"]):
+            check(asked.request, "paths")
         values["resume_from"] = checkpoint_id(*asked.lab.finetuning.adapters.find(values["resume_from"]))
     return values, how
 

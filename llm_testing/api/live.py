@@ -20,7 +20,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llm_testing.errors import BadRunId, NotAllowed, NotFound, UserError
-from llm_testing.service.curves import columns_of, thinned
 from llm_testing.service.discreet import discreet
 from llm_testing.service.figures import PANELS, X_AXES, colour_of
 from llm_testing.service.lab import Lab
@@ -28,7 +27,6 @@ from llm_testing.service.records import EXAMPLE
 from llm_testing.service.roles import check, may
 from llm_testing.service.views import Live
 
-MOST_POINTS = 1200
 MOST_TEXTS = 400
 FRESH_S = 0.25
 """A trainer may report a thousand times a second; a viewer sees four pictures of that."""
@@ -106,21 +104,21 @@ class LiveRoutes:
 
     def routes(self) -> list[Route]:
         """Every route, to be put on the app behind the gate."""
-        table = {
+        hidden = type(self)(self.lab, hides_paths=True)
+        return [
+            Route(f"/live/{name}", in_words(handler, getattr(hidden, handler.__name__)), methods=["GET"])
+            for name, handler in self.table().items()
+        ]
+
+    def table(self) -> dict[str, Callable[[Request], Any]]:
+        """The handlers by name."""
+        return {
             "status": self.status,
             "machine": self.machine,
             "points": self.points,
             "texts": self.texts,
-            "runs": self.runs,
-            "run": self.run,
-            "compare": self.compare,
             "figures": self.figures,
         }
-        hidden = LiveRoutes(self.lab, hides_paths=True)
-        return [
-            Route(f"/live/{name}", in_words(handler, getattr(hidden, name)), methods=["GET"])
-            for name, handler in table.items()
-        ]
 
     async def status(self, request: Request) -> Answer:
         """The run that is active or ended last; the strip shows it on every tab.
@@ -139,9 +137,17 @@ class LiveRoutes:
         return await self.answers.get(("machine",), MACHINE_FRESH_S, self.lab.monitor.now)
 
     async def points(self, request: Request) -> Answer:
-        """New points of a run's curves after a cursor, as columns; everything, thinned, where there is no cursor."""
+        """New points of a run's curves after a cursor, as columns; everything, thinned, where there is no cursor.
+
+        `from_x`, `to_x` and `x` (step, tokens, time) ask for one stretch in all its detail instead.
+        """
         run_id, after = request.query_params.get("run", ""), whole_number(request, "after", -1)
-        return await self.answers.get(("points", run_id, after), FRESH_S, lambda: self._points(run_id, after))
+        x = request.query_params.get("x", "step")
+        from_x, to_x = number(request, "from_x"), number(request, "to_x")
+        question = ("points", run_id, after, x, from_x, to_x)
+        return await self.answers.get(
+            question, FRESH_S, lambda: self.lab.history.points(run_id, after, x, from_x, to_x)
+        )
 
     async def texts(self, request: Request) -> Answer:
         """New samples and events of a run after two cursors."""
@@ -149,20 +155,6 @@ class LiveRoutes:
         samples, events = whole_number(request, "samples", -1), whole_number(request, "events", -1)
         question = ("texts", run_id, samples, events)
         return await self.answers.get(question, FRESH_S, lambda: self._texts(run_id, samples, events))
-
-    async def runs(self, request: Request) -> Answer:
-        """Every run folder, damaged ones with the reason."""
-        return await self.answers.get(("runs",), LIST_FRESH_S, self._runs)
-
-    async def run(self, request: Request) -> Answer:
-        """One run's record: its saved config, environment, summary and error."""
-        run_id = request.query_params.get("run", "")
-        return await self.answers.get(("run", run_id), FRESH_S, lambda: self._run(run_id))
-
-    async def compare(self, request: Request) -> Answer:
-        """What differs between runs, and their results."""
-        run_ids = tuple(request.query_params.get("runs", "").split(","))[:20]
-        return await self.answers.get(("compare", *run_ids), FRESH_S, lambda: self.lab.compare(list(run_ids)))
 
     async def figures(self, request: Request) -> Answer:
         """What is drawn in which panel."""
@@ -181,8 +173,7 @@ class LiveRoutes:
 
     def _still_there(self, ended: Live | None) -> Live | None:
         """A run that has ended, unless it was discarded or deleted since."""
-        there = ended is not None and any(row.run_id == ended.run_id for row in self.lab.rows())
-        return ended if there else None
+        return ended if ended is not None and self.lab.history.is_here(ended.run_id) else None
 
     def _newest(self) -> dict[str, Any] | None:
         """The newest whole run of the folder, for a page that was opened before any run of this process; no example."""
@@ -192,30 +183,12 @@ class LiveRoutes:
         error = self.lab.details(row.run_id).get("error")
         return {**asdict(row), "colour": colour_of(row.run_id), "error": error, "warnings": []}
 
-    def _points(self, run_id: str, after: int) -> dict[str, Any]:
-        news = self.lab.points(run_id, after)
-        rows = thinned(news.rows, MOST_POINTS)
-        return {
-            "run": run_id,
-            "from": after,
-            "next": news.next,
-            "rewound_to": news.rewound_to,
-            "thinned": len(rows) < len(news.rows),
-            "columns": columns_of(rows),
-        }
-
     def _texts(self, run_id: str, samples: int, events: int) -> dict[str, Any]:
         said, happened = self.lab.samples(run_id, samples), self.lab.events(run_id, events)
         return {
             name: {"rows": news.rows[-MOST_TEXTS:], "from": after, "next": news.next, "rewound_to": news.rewound_to}
             for name, after, news in (("samples", samples, said), ("events", events, happened))
         } | {"run": run_id}
-
-    def _runs(self) -> dict[str, Any]:
-        return {"runs": [{**asdict(row), "colour": colour_of(row.run_id)} for row in self.lab.rows()]}
-
-    def _run(self, run_id: str) -> dict[str, Any]:
-        return {**self.lab.details(run_id), "run_id": run_id, "colour": colour_of(run_id)}
 
 
 def whole_number(request: Request, name: str, default: int) -> int:
@@ -229,6 +202,24 @@ def whole_number(request: Request, name: str, default: int) -> int:
     if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
         raise UserError(f"{name} is a whole number; received {text[:60]!r}.")
     return int(text)
+
+
+def number(request: Request, name: str) -> float | None:
+    """A finite number of the query; None where it is not given.
+
+    Raises:
+        UserError: where it is not a number.
+    """
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{name} is a number; received {text[:60]!r}.")
+    return value
 
 
 def in_words(handler: Callable[[Request], Any], hidden: Callable[[Request], Any]) -> Callable[[Request], Any]:

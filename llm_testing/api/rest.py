@@ -11,6 +11,7 @@ from llm_testing.api.estimates import ESTIMATES
 from llm_testing.api.exports import EXPORTS
 from llm_testing.api.finetuning import TUNING
 from llm_testing.api.general import GENERAL
+from llm_testing.api.history import HISTORY
 from llm_testing.api.live import answer_of
 from llm_testing.api.openapi import description_of
 from llm_testing.api.playground import PLAYGROUND
@@ -19,7 +20,19 @@ from llm_testing.api.runs import RUNS
 from llm_testing.api.texts import TEXTS
 from llm_testing.service.lab import Lab
 
-TABLE = (*GENERAL, *COMMANDS, *RUNS, *CHECKPOINTS, *PLAYGROUND, *TEXTS, *TUNING, *ADAPTERS, *EXPORTS, *ESTIMATES)
+TABLE = (
+    *GENERAL,
+    *COMMANDS,
+    *RUNS,
+    *HISTORY,
+    *CHECKPOINTS,
+    *PLAYGROUND,
+    *TEXTS,
+    *TUNING,
+    *ADAPTERS,
+    *EXPORTS,
+    *ESTIMATES,
+)
 DESCRIBED_AT = ("/openapi.json", "/api/openapi.json")
 
 

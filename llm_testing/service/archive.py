@@ -6,7 +6,7 @@ folder, links and odd names are refused, and a run appears only when it is whole
 
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,14 @@ class Archive:
     def __init__(self, store: RunStore):
         self._store = store
 
-    def zipped(self, with_checkpoints: bool = True) -> Iterator[bytes]:
-        """Every whole run as one zip, in pieces."""
-        return zip_of(self._folders(), with_checkpoints)
+    def zipped(self, with_checkpoints: bool = True, run_ids: Sequence[str] = ()) -> Iterator[bytes]:
+        """Every whole run, or those that are named, as one zip, in pieces.
+
+        Raises:
+            BadRunId, NotFound: naming a run, before anything is given.
+        """
+        folders = [self._store.open(run_id) for run_id in dict.fromkeys(run_ids)] if run_ids else self._folders()
+        return zip_of(folders, with_checkpoints)
 
     def _folders(self) -> Iterator[RunFolder]:
         for row in self._store.rows():

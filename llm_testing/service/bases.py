@@ -128,6 +128,11 @@ def model_of_package(name: str) -> str | None:
     return _IN_PACKAGES.get(name)
 
 
+def packages_here() -> list[str]:
+    """Names of the models that installed packages carry."""
+    return [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package)]
+
+
 def is_run(name: str) -> bool:
     """Whether a name is the id of a run, or of a checkpoint."""
     try:
@@ -170,7 +175,7 @@ def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
 
 
 def _at_hand() -> str:
-    packages = [name for name, (package, _) in PACKAGES.items() if importlib.util.find_spec(package)]
+    packages = packages_here()
     return "Take one of the list, owner/name of the Hub, a folder, a .gguf file, or a run" + (
         f"; without a download {', '.join(packages)}." if packages else "."
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as WaitedTooLong
 from typing import Any
 
-from llm_testing.errors import Busy
+from llm_testing.errors import Busy, WrongState
 from llm_testing.service.job import Job
 from llm_testing.service.playground import COPY_WITHIN_S
 
@@ -19,17 +19,39 @@ def between_steps(job: Job | None, work: Callable[[], Any]) -> Any:
     Raises:
         Busy: the run has no end of a step in sight.
     """
-    return work() if job is None else ordered(job, lambda live: work())
+    if job is None:
+        return work()
+    begun = False
+
+    def in_its_turn(live: Any) -> Any:
+        nonlocal begun
+        begun = True
+        return work()
+
+    try:
+        return ordered(job, in_its_turn)
+    except WrongState as error:
+        if begun or isinstance(error, Busy):
+            raise
+        return work()  # the run ended before its turn came
 
 
 def ordered(job: Job, work: Callable[[Any], Any]) -> Any:
-    """What the trainer's thread gives of work that it does between two steps."""
+    """What the trainer's thread gives of work that it does between two steps.
+
+    Raises:
+        Busy: the run has no end of a step in sight.
+        WrongState: it ended before.
+    """
+    view = job.board.view()
+    if view.state == "starting":
+        doing = view.phase or "starting"
+        raise Busy(f"Run {view.run_id} is about to start: {doing}. Try again in a moment.", view.run_id, view.state)
     order = job.control.submit(work)
     try:
         return order.result(COPY_WITHIN_S)
     except WaitedTooLong:
         if order.cancel():
-            view = job.board.view()
             raise Busy(
                 f"Run {view.run_id} has not come to the end of a step for {COPY_WITHIN_S:.0f} seconds. Try again in a "
                 "moment.", view.run_id, view.state,

@@ -231,14 +231,8 @@ class Chats:
         job = self._active()
         if job is None or job.kind.name != KIND:
             raise WrongState("No model is being tuned now, so there is no live one. Choose a checkpoint.")
-        run_id, view = job.folder.run_id, job.board.view()
-        if view.state == "starting":
-            doing = view.phase or "starting"
-            raise WrongState(
-                f"Run {run_id} has no model yet: it is {doing}. Try again in a moment.", run_id, view.state
-            )
         step, tensors = ordered(job, lambda live: (live.standing.step, copied_trained(live.model)))
-        return run_id, step, tensors
+        return job.folder.run_id, step, tensors
 
 
 def _num_bytes(config: FinetuneConfig, base: Base) -> int:

@@ -13,7 +13,7 @@ from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import is_run
+from llm_testing.service.bases import is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -52,6 +52,10 @@ class FineTuning:
         """The open models that are offered by name."""
         return known_models()
 
+    def packages(self) -> dict[str, str]:
+        """The models that installed packages carry, at hand without a download: Hub ids by the name of the package."""
+        return {name: model_of_package(name) or name for name in packages_here()}
+
     def config(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
         """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
 
@@ -73,7 +77,8 @@ class FineTuning:
     def recommended(self, model_name: str) -> dict[str, Any]:
         """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
         try:
-            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+            named = model_of_package(model_name) or model_name
+            return recommended(named) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
         except UserError:
             return {}
 
@@ -132,7 +137,7 @@ class FineTuning:
         """Start a fine-tuning run in the background; arguments and errors as `Lab.start`.
 
         Raises:
-            DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+            ConfigError, NotEnoughMemory: also where what is at hand already shows that it cannot be trained.
         """
         if request_id and (known := self._launcher.with_request(request_id)):
             return known

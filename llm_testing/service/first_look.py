@@ -6,6 +6,8 @@ loading. What the Hub has is looked at when the run has brought it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING
 from llm_testing.config.finetune import PERSONA, FinetuneConfig
 from llm_testing.data.example_set import Read, dataset_rows, read_examples, refuse_problems
 from llm_testing.data.examples import RowProblem, to_examples
+from llm_testing.errors import ConfigError, DataError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.model.device import find_device
-from llm_testing.service.bases import ExportRun, bring_base, bring_rows, is_path
+from llm_testing.service.bases import ExportRun, bring_base, bring_rows, is_path, is_run
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 
 if TYPE_CHECKING:
@@ -50,23 +53,37 @@ def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, export_run: Exp
     """Refuse a draft that what is on this machine already shows to be impossible.
 
     Raises:
-        DataError: a model that may not be loaded, or rows that cannot be learned from.
+        ConfigError: a model that may not be loaded, or rows that cannot be learned from; names the option.
         NotEnoughMemory: the model alone exceeds this machine's memory.
     """
-    folder, rows_here = Path(config.model_name).expanduser(), is_path(config.dataset) and config.dataset != PERSONA
-    if is_path(config.model_name) and folder.is_dir():
+    folder, rows_here = Path(config.model_name).expanduser(), config.dataset == PERSONA or is_path(config.dataset)
+    model_here = is_path(config.model_name) and folder.is_dir()
+    if model_here:
         from llm_testing.model.base_files import check_folder, num_weights  # noqa: PLC0415  (imports safetensors)
 
-        check_folder(folder)
+        with _told_at("model_name"):
+            check_folder(folder)
         if find_device(config.device).type == "cpu":
             refuse_tuning_that_cannot_fit(config, num_weights(folder), usable_memory_bytes().available_bytes)
-        if rows_here:
+    if not rows_here:
+        return
+    with _told_at("dataset"):
+        if model_here or is_run(config.model_name):
             found, _ = look(config, cache_dir, export_run, report_nothing, never_cancel)
             refuse_problems(found, config.dataset, config.max_seq_length)
-    elif rows_here:
-        found = _rows_alone(config)
-        if found.problems or not found.num_rows:
-            refuse_problems(found, config.dataset, config.max_seq_length)
+        elif config.dataset != PERSONA:
+            found = _rows_alone(config)
+            if found.problems or not found.num_rows:
+                refuse_problems(found, config.dataset, config.max_seq_length)
+
+
+@contextmanager
+def _told_at(field: str) -> Iterator[None]:
+    """Data that cannot be used as a problem of the option that named it."""
+    try:
+        yield
+    except DataError as error:
+        raise ConfigError([Problem(field, str(error))]) from None
 
 
 def _rows_alone(config: FinetuneConfig) -> Read:

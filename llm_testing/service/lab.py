@@ -20,7 +20,7 @@ from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
-from llm_testing.service import downloads, records
+from llm_testing.service import records
 from llm_testing.service.archive import Archive
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
@@ -28,6 +28,7 @@ from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.forecast import preview_of, preview_resume_of
+from llm_testing.service.history import History
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
 from llm_testing.service.monitor import Monitor
@@ -62,6 +63,7 @@ class Lab:
         self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
+        self.history = History(self._store, self._reader, self._launcher, self.cache_dir)
         self.fetching = Fetching(self.download_corpus, self.crew)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
@@ -255,7 +257,7 @@ class Lab:
 
     def rows(self) -> list[RunSummary]:
         """Every run folder, newest first; a damaged one says why and hides no other."""
-        return records.summary_rows(self._store)
+        return self.history.all_rows()
 
     def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest runs with their config, times and results."""
@@ -351,14 +353,6 @@ class Lab:
         """Write a checkpoint as a folder that transformers loads."""
         run_id, step = self._launcher.find_checkpoint(what)
         return self._reader.export(run_id, step, to)
-
-    def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
-        """A run's folder as a zip, in pieces."""
-        return downloads.zip_of([self._store.open(run_id)], with_checkpoints)
-
-    def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
-        """A run's curves or sample texts as CSV, in pieces."""
-        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, downloads.COLUMNS[name])
 
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""

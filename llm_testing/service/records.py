@@ -1,6 +1,5 @@
 """The record of a run: made at the start, summed up at each save, read for lists, results and comparisons."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -8,11 +7,10 @@ from llm_testing.config.facts import DataFacts, ExampleFacts
 from llm_testing.config.option import Options
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
-from llm_testing.errors import NotFound
 from llm_testing.jobs.owner import effective_state
-from llm_testing.service.views import Live, RunSummary
+from llm_testing.service.views import Live
 from llm_testing.store.run_folder import RunFolder
-from llm_testing.store.runs import RunRow, RunStore
+from llm_testing.store.runs import RunStore
 
 RESULT_KEYS = (
     "run_id", "state", "step", "train_loss", "val_loss", "val_bits_per_byte", "best_val_loss", "num_parameters",
@@ -106,67 +104,24 @@ def state_of(record: dict) -> str:
     return str(effective_state(record))
 
 
-def summary_rows(store: RunStore) -> list[RunSummary]:
-    """Every run of a list, the newest first; one that is deleted meanwhile is left out."""
-    found = []
-    for row in store.rows():
-        with suppress(NotFound):
-            found.append(summary_row(store, row))
-    return found
-
-
-def summary_row(store: RunStore, row: RunRow) -> RunSummary:
-    """One line of the list; a damaged run gives its reason."""
-    record = row.record
-    if record is None:
-        return RunSummary(row.run_id, damaged=row.damaged)
-    try:
-        return _summary_row(store, row, record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return RunSummary(row.run_id, damaged=f"Its run.json has an entry that cannot be used: {error!r}.")
-
-
-def _summary_row(store: RunStore, row: RunRow, record: dict) -> RunSummary:
-    folder = store.open(row.run_id)
-    state, config = state_of(record), record.get("config") or {}
-    reached = _reached(record, folder.last_row("metrics"))
-    newest = folder.checkpoints.newest(verify=False)
-    return RunSummary(
-        run_id=row.run_id,
-        kind=record["kind"],
-        name=record["name"],
-        state=state,
-        created_at=record["created_at"],
-        num_parameters=(record.get("parameters") or {}).get("total"),
-        corpus=config.get("corpus"),
-        tokenizer=config.get("tokenizer"),
-        config_name=config.get("config_name"),
-        bytes=store.size_bytes(row.run_id),
-        resumable_step=newest.step if newest else None,
-        tags=tuple(str(tag) for tag in record.get("tags") or ()),
-        damaged=row.damaged,
-        **{name: reached.get(name) for name in SUMMED_UP if name != "peak_bytes"},
-    )
-
-
 def result(folder: RunFolder) -> dict[str, Any]:
     """A run's result with the keys of the command line's contract; unknown values are None."""
     record = folder.record()
-    reached = _reached(record, folder.last_row("metrics"))
+    so_far = reached(record, folder.last_row("metrics"))
     parameters = record["parameters"]
     values = {
-        **reached,
+        **so_far,
         "run_id": folder.run_id,
         "state": state_of(record),
         "num_parameters": parameters.get("total"),
         "num_trainable": parameters.get("trainable"),
-        "peak_bytes": record["measured_peak_bytes"] or reached.get("peak_bytes"),
+        "peak_bytes": record["measured_peak_bytes"] or so_far.get("peak_bytes"),
         "estimated_bytes": record["estimated_bytes"],
     }
     return {key: values.get(key) for key in RESULT_KEYS}
 
 
-def _reached(record: dict, last: dict | None) -> dict[str, Any]:
+def reached(record: dict, last: dict | None) -> dict[str, Any]:
     """How far a run has come: its summary, and what its newest point says beyond it.
 
     A run of another process, or one that died, has got further than its summary. The loss of a finished run is the one

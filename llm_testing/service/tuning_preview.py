@@ -15,6 +15,11 @@ _SAME_EXAMPLES = (
     "chat_template", "system_prompt", "answers_only", "max_seq_length", "seed",
 )  # fmt: skip
 """Options that decide what the examples are; packing decides how many sequences they make."""
+_SAME_COST = (
+    "model_name", "adapter", "lora_r", "use_dora", "max_seq_length", "batch_size", "precision", "base_dtype",
+    "fast_mode", "packing", "use_gradient_checkpointing", "optim", "device", "threads",
+)  # fmt: skip
+"""Options that decide how long a token takes."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class TuningPreview:
         recommended: options that picking the model fills in; empty where nothing is known of it.
         num_parameters, num_trainable: None where the model is not at hand yet.
         sentences: what will happen, for people.
+        seconds: of the whole run, from an earlier one here that computed alike; None where there is none.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -35,6 +41,7 @@ class TuningPreview:
     num_parameters: int | None = None
     num_trainable: int | None = None
     sentences: tuple[str, ...] = ()
+    seconds: float | None = None
 
 
 def preview_tuning(config: FinetuneConfig, store: RunStore, counts: tuple[int, int] | None) -> TuningPreview:
@@ -52,7 +59,22 @@ def preview_tuning(config: FinetuneConfig, store: RunStore, counts: tuple[int, i
         num_parameters=total,
         num_trainable=trained,
         sentences=tuple(_sentences(config, resolved, counts)),
+        seconds=_seconds(config, resolved, store),
     )
+
+
+def _seconds(config: FinetuneConfig, resolved: TuningResolved, store: RunStore) -> float | None:
+    if resolved.total_tokens is None:
+        return None
+    for row in store.rows():
+        record = row.record
+        if not record or row.damaged or record["kind"] != "finetune" or EXAMPLE in record["tags"]:
+            continue
+        summary, then = record.get("summary") or {}, record["config"]
+        seconds, tokens = summary.get("elapsed_s"), summary.get("tokens_seen")
+        if seconds and tokens and all(then.get(name) == getattr(config, name) for name in _SAME_COST):
+            return resolved.total_tokens * seconds / tokens
+    return None
 
 
 def recommended(model_name: str) -> dict[str, Any]:

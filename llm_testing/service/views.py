@@ -70,7 +70,17 @@ class Live:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the list of runs; damaged is None or the reason why the rest is missing."""
+    """One line of the list of runs; damaged is None or the reason why the rest is missing.
+
+    Args:
+        model: what it trains: a size such as nano or 2x128 (layers x width), or the base model's name.
+        dataset: of a fine-tuning run; corpus of a pretraining run.
+        context: longest sequence in tokens.
+        batch: sequences an update.
+        val_loss: over the whole split once the run has ended (then final_val_loss is the same), else the newest.
+        sweep: the sweep that it belongs to.
+        bytes: on disk, as of the last time anything was saved.
+    """
 
     run_id: str
     kind: str | None = None
@@ -80,19 +90,38 @@ class RunSummary:
     total_steps: int | None = None
     train_loss: float | None = None
     val_loss: float | None = None
+    final_val_loss: float | None = None
     val_bits_per_byte: float | None = None
     best_val_loss: float | None = None
     num_parameters: int | None = None
+    num_trainable: int | None = None
     tokens_seen: int | None = None
     tokens_per_s: float | None = None
     elapsed_s: float | None = None
+    peak_bytes: int | None = None
+    estimated_bytes: int | None = None
     created_at: str | None = None
+    updated_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    model: str | None = None
     corpus: str | None = None
+    dataset: str | None = None
     tokenizer: str | None = None
     config_name: str | None = None
+    adapter: str | None = None
+    context: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int | None = None
     bytes: int | None = None
     resumable_step: int | None = None
     tags: tuple[str, ...] = ()
+    notes: str = ""
+    starred: bool = False
+    archived: bool = False
+    sweep: str | None = None
+    parent: str | None = None
     damaged: str | None = None
 
 

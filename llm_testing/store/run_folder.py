@@ -32,6 +32,7 @@ _OBJECT = ("config", "environment", "data", "parameters", "summary", "estimate",
 _OBJECT_OR_NONE = ("owner", "parent")
 _WORDS_OR_OBJECT_OR_NONE = ("error",)
 _COUNT_OR_NONE = ("estimated_bytes", "measured_peak_bytes")
+_YES_OR_NO = ("starred", "archived")
 
 
 def blank_record() -> dict:
@@ -40,6 +41,7 @@ def blank_record() -> dict:
         "schema": SCHEMA,
         **_TEXT,
         "tags": [],
+        **dict.fromkeys(_YES_OR_NO, False),
         **dict.fromkeys(_TEXT_OR_NONE),
         **{key: {} for key in _OBJECT},
         **dict.fromkeys(_OBJECT_OR_NONE),
@@ -161,6 +163,7 @@ def check_record(record: dict, path: Path) -> None:
     _expect(record, path, _OBJECT_OR_NONE, dict | None, "an object or null")
     _expect(record, path, _WORDS_OR_OBJECT_OR_NONE, str | dict | None, "text, an object or null")
     _expect(record, path, _COUNT_OR_NONE, int | None, "a whole number or null")
+    _expect(record, path, _YES_OR_NO, bool, "true or false")
     tags = record["tags"]
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise DamagedRun(f"{path}: tags must be a list of texts.")

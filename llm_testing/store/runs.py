@@ -8,32 +8,17 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llm_testing.errors import BadRunId, DamagedRun, NotFound, WrongState
+from llm_testing.errors import BadRunId, NotFound, WrongState
 from llm_testing.store import files, staging
 from llm_testing.store.ids import check_run_id, new_run_id
-from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, check_record, newer_schema, read_record
+from llm_testing.store.rows import RunRow, RunRows, is_run_id
+from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, check_record, read_record
 from llm_testing.store.times import utc_now, utc_text
 
 TRASH = ".trash"
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run as a list shows it.
-
-    Args:
-        record: the content of run.json, or None if it cannot be read.
-        damaged: why it cannot be used or changed, or None. A run of a newer version has both a record and a reason.
-    """
-
-    run_id: str
-    record: dict | None
-    damaged: str | None
 
 
 class RunStore:
@@ -53,6 +38,7 @@ class RunStore:
         self.root = root
         self._now, self._clock = now, clock
         self._lock = threading.RLock()
+        self._rows, self._trashed = RunRows(root), RunRows(root / TRASH)
 
     def create(self, record: dict, run_id: str | None = None) -> RunFolder:
         """Make a run's folder; it appears under its name only when its record is in it.
@@ -122,12 +108,21 @@ class RunStore:
         """
         return self._folder(self._existing(self.root, run_id))
 
+    def has(self, run_id: str) -> bool:
+        """Whether `open` would find it."""
+        try:
+            self._existing(self.root, run_id)
+        except (NotFound, BadRunId):
+            return False
+        return True
+
     def rows(self) -> list[RunRow]:
         """Every run, the newest first. Never raises: what cannot be read has a reason in its row.
 
-        Folders that have neither a run's name nor a record are somebody else's, and not listed.
+        Folders that have neither a run's name nor a record are somebody else's, and not listed. A row that has not
+        changed is the same object as before; nobody changes what is in it.
         """
-        return _rows_in(self.root)
+        return self._rows.now()
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash folder, from where `restore` brings it back.
@@ -148,7 +143,7 @@ class RunStore:
 
     def trashed(self) -> list[RunRow]:
         """The runs in the trash, the newest first."""
-        return _rows_in(self.root / TRASH)
+        return self._trashed.now()
 
     def empty_trash(self) -> tuple[int, int]:
         """Remove what is in the trash for good; returns how many runs and how many bytes that were."""
@@ -161,7 +156,7 @@ class RunStore:
                 size = staging.size_bytes(path)
                 staging.remove_tree(path)
                 if not os.path.lexists(path):
-                    num_runs += _is_run_id(path.name)
+                    num_runs += is_run_id(path.name)
                     num_bytes += size
         return num_runs, num_bytes
 
@@ -203,42 +198,3 @@ class RunStore:
             raise
         files.sync_folder(new.parent)
         return True
-
-
-def _rows_in(root: Path) -> list[RunRow]:
-    rows = []
-    with suppress(OSError):
-        for path in sorted(root.iterdir(), key=lambda path: (_is_run_id(path.name), path.name), reverse=True):
-            try:
-                row = _row(path)
-            except OSError as error:
-                row = RunRow(path.name, None, f"{path} cannot be read: {error}.")
-            # What cannot be read as it has just been moved away is not damaged.
-            if row is not None and (row.damaged is None or os.path.lexists(path)):
-                rows.append(row)
-    return rows
-
-
-def _row(path: Path) -> RunRow | None:
-    name = path.name.encode("utf-8", "replace").decode()
-    is_folder = path.is_dir() and not path.is_symlink()
-    if not _is_run_id(path.name):
-        if path.name.startswith(".") or not is_folder or not os.path.lexists(path / RECORD):
-            return None
-        reason = f"The folder {ascii(name)} is not named like a run; rename it like 20261123-101500-k3f9 to use it."
-        return RunRow(name, None, reason)
-    if not is_folder:
-        return RunRow(name, None, f"{path} is a link or a file; a run is a folder.")
-    try:
-        record = read_record(path)
-    except DamagedRun as error:
-        return RunRow(name, None, str(error))
-    reason = newer_schema(record)
-    return RunRow(name, record, f"{path / RECORD} {reason}" if reason else None)
-
-
-def _is_run_id(name: str) -> bool:
-    try:
-        return check_run_id(name) == name
-    except BadRunId:
-        return False

@@ -26,7 +26,6 @@ class Form:
         follows: what choosing a value of some options fills in for others, as option values by name.
         filled: the options that may be filled in so.
         choices: label and value of what some options offer now.
-        data_field: the option that is to blame for data that cannot be learned from.
         forked: the options of a new run from a checkpoint, by the checkpoint's id.
         preview, start: of the service.
         facts: label and value of each figure that follows from a draft.
@@ -48,7 +47,6 @@ class Form:
     follows: Mapping[str, Callable[[Any], dict[str, Any]]] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
     choices: Mapping[str, Callable[[], list[tuple[str, str]]]] = field(default_factory=dict)
-    data_field: str = ""
 
     @property
     def first_preset(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from llm_testing.config.option import Option
-from llm_testing.errors import ConfigError, DataError, Problem
+from llm_testing.errors import ConfigError
 from llm_testing.ui.draft import Draft, Form, edited, forecast, preset_contents, problems_shown, restored
 from llm_testing.ui.fields import ONLY_WITH, control, depending, is_on, values_of
 from llm_testing.ui.messages import note, tells_user
@@ -173,9 +173,8 @@ def _starter(form: Form, queue: bool) -> Any:
             return before | {"ask": True}
         try:
             started = form.start(values_of(form.options, contents), queue=queue)
-        except (ConfigError, DataError) as error:
-            found = error.problems if isinstance(error, ConfigError) else [Problem(form.data_field, str(error))]
-            return before | {"problems": problems_shown(form.options, found), "ask": True}
+        except ConfigError as error:
+            return before | {"problems": problems_shown(form.options, error.problems), "ask": True}
         note("The run has started." if started.position is None else f"Queued: number {started.position} in line.")
         return before
 

@@ -30,7 +30,6 @@ def pretraining_form(lab: Lab) -> Form:
         kind="pretraining",
         of="",
         draft_key="llm-testing-draft-1",
-        data_field="corpus",
         options=options_of(PretrainConfig),
         presets=PRESETS,
         preset_values=lambda preset, kept: lab.preset_values(preset),
@@ -61,7 +60,6 @@ def finetuning_form(lab: Lab) -> Form:
         follows={"model_name": lab.finetuning.recommended},
         filled=("max_seq_length", "lora_r", "lora_alpha"),
         choices={"model_name": lambda: model_choices(lab)},
-        data_field="dataset",
     )
 
 
@@ -71,11 +69,12 @@ def model_choices(lab: Lab) -> list[tuple[str, str]]:
     runs = [
         (f"Your {_RUNS.get(row.kind, 'run')} · {row.name} · {count(row.num_parameters)}", row.run_id) for row in own
     ]
+    packages = [(f"In a package · {hub_id} · no download", name) for name, hub_id in lab.finetuning.packages().items()]
     known = [
         (" · ".join([FAMILIES.get(m.family, m.family), m.name, count(m.num_parameters), *m.tags]), m.hf_id)
         for m in sorted(lab.finetuning.models(), key=lambda m: FAMILIES.get(m.family, m.family))
     ]
-    return runs + known
+    return runs + packages + known
 
 
 def forked(lab: Lab, checkpoint_id: str) -> dict[str, Any]:
@@ -119,4 +118,5 @@ def finetuning_facts(preview: Any) -> list[list[str]]:
         ["Effective batch", f"{resolved.effective_batch:,}{split} sequences"],
         ["Steps", ROWS_LATER if steps is None else f"{steps:,}"],
         ["Tokens", ROWS_LATER if tokens is None else f"about {count(tokens)}"],
+        ["Time", FIRST_TIME if preview.seconds is None else "about " + duration(preview.seconds)],
     ]

@@ -4,9 +4,9 @@ HOSTILE = "<img src=x onerror=alert(1)></script>\u202egnp"
 STARTED = 60_000
 
 
-def write(page, option: str, text: str) -> None:
+def write(page, option: str, text: str, form: str = "option") -> None:
     """Type into an option's field as a person does, and leave it."""
-    field = page.locator(f"#lt-option-{option}").locator("input:not([type=range]), textarea").first
+    field = page.locator(f"#lt-{form}-{option}").locator("input:not([type=range]), textarea").first
     field.click()
     page.keyboard.press("Control+A")
     page.keyboard.press("Delete")

@@ -124,7 +124,7 @@ def test_every_view_fits_its_window_and_no_button_is_covered(open_page, width):
         page.wait_for_timeout(300)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width, name
     page.locator("role=tab[name='Run History']").click()
-    page.wait_for_selector(".lt-runs .lt-toolbar")
+    page.wait_for_selector(".lt-runs .lt-history-tools:visible, .lt-runs .lt-welcome:visible")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     page.locator("role=tab[name='Pretraining']").click()
     page.locator("#lt-start").scroll_into_view_if_needed()

@@ -163,30 +163,6 @@ def test_a_hostile_name_is_a_name(open_page, app):
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_history_opens_compares_renames_deletes_and_undoes(open_page, app):
-    page = open_page()
-    page.locator("role=tab[name='Run History']").click()
-    page.wait_for_function("() => document.querySelectorAll('.lt-runs tbody tr').length >= 2")
-    num_runs = page.locator(".lt-runs tbody tr").count()
-    for i in range(2):
-        page.locator(".lt-runs tbody input[type=checkbox]").nth(i).check()
-    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
-    page.wait_for_selector(".lt-opened th:has-text('Validation loss')")
-    drawn = page.evaluate("() => document.querySelector('.lt-opened .lt-plot').data.map((trace) => trace.legendgroup)")
-    assert len(set(drawn)) == 2
-
-    page.locator(".lt-runs .lt-run-name").first.click()
-    page.wait_for_selector("#lt-actions:visible")
-    page.locator("#lt-new-name input, #lt-new-name textarea").first.click()
-    page.keyboard.type("renamed by hand")
-    page.click("#lt-rename")
-    page.wait_for_selector(".lt-run-name:has-text('renamed by hand')")
-    page.click("#lt-delete")
-    page.wait_for_function(f"() => document.querySelectorAll('.lt-runs tbody tr').length === {num_runs - 1}")
-    page.click("#lt-undo")
-    page.wait_for_function(f"() => document.querySelectorAll('.lt-runs tbody tr').length === {num_runs}")
-
-
 def test_the_page_fits_a_phone_and_the_keyboard_reaches_start(open_page):
     page = open_page(width=380)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 380

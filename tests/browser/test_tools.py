@@ -199,17 +199,25 @@ def test_earlier_runs_lie_under_the_live_curves_and_samples_show_what_changed(op
 def test_deleted_runs_come_back_from_the_trash_and_it_can_be_emptied(open_page, app):
     page = open_page()
     page.locator("role=tab[name='Run History']").click()
-    page.wait_for_selector(".lt-runs tbody tr")
+    rows = ".lt-runs tr[data-run]"
+    page.wait_for_selector(rows)
     for _ in range(2):
-        rows = page.locator(".lt-runs tbody tr").count()
+        count = page.locator(rows).count()
         page.locator(".lt-runs .lt-run-name").first.click()
-        page.wait_for_selector("#lt-actions:visible")
-        page.click("#lt-delete")
-        until(page, f"document.querySelectorAll('.lt-runs tbody tr').length === {rows - 1}")
+        page.click("[data-action=delete]")
+        page.click(".lt-action-place .lt-danger")
+        until(page, f"document.querySelectorAll('{rows}').length === {count - 1}")
+    page.click("#lt-undo")
+    until(page, f"document.querySelectorAll('{rows}').length === {count}")
+    page.locator(".lt-runs [data-act=tick]").first.check()
+    page.click(".lt-bulk button:has-text('Delete')")
+    assert "1 run" in page.text_content(".lt-question") and "KiB" in page.text_content(".lt-question")
+    page.click(".lt-question .lt-danger")
+    until(page, f"document.querySelectorAll('{rows}').length === {count - 1}")
     page.click("#lt-trash summary")
     page.locator("#lt-trash button:has-text('Restore')").first.click()
-    until(page, f"document.querySelectorAll('.lt-runs tbody tr').length === {rows}")
+    until(page, f"document.querySelectorAll('{rows}').length === {count}")
     page.click("#lt-empty-trash")
     page.click("#lt-trash .lt-question .lt-danger")
     until(page, "document.querySelector('#lt-trash').textContent.includes('free again')")
-    assert len(app.get("/live/runs")["runs"]) == rows
+    assert len(app.get("/live/runs")["runs"]) == count

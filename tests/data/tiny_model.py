@@ -42,12 +42,14 @@ def tiny_tokenizer(template: str | None = CHATML, begin: bool = False) -> PreTra
     return fast
 
 
-def tiny_model(folder: Path, template: str | None = CHATML, begin: bool = False, layers: int = 2) -> Path:
+def tiny_model(
+    folder: Path, template: str | None = CHATML, begin: bool = False, layers: int = 2, context: int = 128
+) -> Path:
     """Write the folder."""
     tokenizer = tiny_tokenizer(template, begin)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=layers,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=context, tie_word_embeddings=True,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
     )  # fmt: skip
     torch.manual_seed(7)

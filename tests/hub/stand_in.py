@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -237,6 +238,14 @@ def _entry(root: Path, path: Path) -> dict:
     return {"type": kind, "oid": oid, "size": size, "path": path.relative_to(root).as_posix()}
 
 
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """A body that is sent in chunks, each after a line with its length."""
+    while size := int(file.readline(), 16):
+        yield file.read(size)
+        file.readline()
+    file.readline()
+
+
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -269,7 +278,10 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             parts = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
+            if headers.get("transfer-encoding") == "chunked":
+                body = b"".join(_chunks(self.rfile))
+            else:
+                body = self.rfile.read(int(headers.get("content-length", 0)))
             server.log.append((self.command, parts.path, None))
             answer = server.accept(self.command, unquote(parts.path), headers, body)
             self.send_response(answer.status)

@@ -1,12 +1,17 @@
 """A model of the Hub, from a stand-in on this machine: whole, of one commit, gone on with after a cut."""
 
+import errno
 import hashlib
+import io
 import json
+import socket
+from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
 
-from llm_testing.errors import DataError, DownloadError
+from llm_testing.errors import DataError, DownloadError, NotEnoughDisk
+from llm_testing.hub import disk
 from llm_testing.hub.model_files import WHOLE, fetch_model
 from llm_testing.jobs.progress import never_cancel
 from tests.hub.stand_in import Answer, FileServer, running
@@ -95,3 +100,43 @@ def test_missing_gated_and_pickled_models_and_names_that_cannot_be_are_told_apar
         fetch(tmp_path)
     with pytest.raises(DownloadError, match="cannot be the name of a model"):
         fetch(tmp_path, repo="../etc")
+
+
+def test_offline_is_said_at_once_and_in_words(hub, tmp_path, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(DownloadError, match="owner/tiny"):
+            fetch(tmp_path)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DownloadError, match="owner/tiny"):
+        fetch(tmp_path)
+    assert hub.log == []
+
+
+def test_a_disk_that_is_too_small_is_known_before_the_first_byte(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
+    with pytest.raises(NotEnoughDisk, match="The model owner/tiny needs about"):
+        fetch(tmp_path)
+    assert not any("/resolve/" in path for _, path, _ in hub.log)
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_a_part_to_go_on_from(hub, tmp_path, monkeypatch):
+    real = Path.open
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > 200_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    def opens(self, mode="r", *more, **named):
+        return Full(self, mode) if self.name == "model.safetensors.part" and "b" in mode else real(self, mode, *more)
+
+    monkeypatch.setattr(Path, "open", opens)
+    with pytest.raises(NotEnoughDisk):
+        fetch(tmp_path)
+    monkeypatch.setattr(Path, "open", real)
+    folder, _, _ = fetch(tmp_path)
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert hub.log[-1][2] is not None  # gone on with

@@ -6,10 +6,12 @@ import shlex
 import pytest
 
 from llm_testing.cli.flags import add_flags, given_values
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.text import read_config_file
 from llm_testing.service.copies import copies
+from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.lab import Lab
 from tests.service.parts import TINY
 
@@ -51,3 +53,36 @@ def test_the_python_lines_start_the_same_run(config, monkeypatch):
     monkeypatch.setattr(Lab, "result", lambda self, run_id: {})
     exec(compile(copies(config)["python"], "copied", "exec"), {"print": lambda value: None})
     assert PretrainConfig.build(seen) == config
+
+
+TUNING = {
+    "name": "$(touch x) it's",
+    "model_name": "/tmp/a model",
+    "dataset": "-rows.jsonl",
+    "columns": ("instruction=the question", "output=- answer"),
+    "target_modules": ("q_proj",),
+    "system_prompt": "You are: 'Larkin'.\n#1",
+    "use_dora": True,
+    "save_adapter": False,
+    "packing": False,
+    "learning_rate": 3e-4,
+}
+
+
+@pytest.mark.parametrize("values", [{}, TUNING], ids=["defaults", "hostile"])
+def test_a_fine_tuning_run_is_repeated_by_all_three(values, tmp_path, monkeypatch):
+    config, options = FinetuneConfig.build(values), options_of(FinetuneConfig)
+    told = copies(config)
+    words = shlex.split(told["cli"])
+    assert words[:6] == ["python", "-m", "llm_testing", "finetune", "--preset", "none"]
+    parser = argparse.ArgumentParser()
+    add_flags(parser, options.values())
+    assert FinetuneConfig.build(given_values(parser.parse_args(words[6:]), options)) == config
+    path = tmp_path / "run.yaml"
+    path.write_text(told["yaml"], encoding="utf-8")
+    assert FinetuneConfig.build(read_config_file(path)) == config
+    seen = {}
+    monkeypatch.setattr(FineTuning, "run_here", lambda self, values, control: seen.update(values) or "id")
+    monkeypatch.setattr(Lab, "result", lambda self, run_id: {})
+    exec(compile(told["python"], "copied", "exec"), {"print": lambda value: None})
+    assert FinetuneConfig.build(seen) == config

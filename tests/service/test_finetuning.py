@@ -134,8 +134,10 @@ def test_a_tuned_model_answers_and_exports_with_its_adapter_merged(lab, values, 
         torch.testing.assert_close(merged(tokens).logits, ours(tokens), rtol=1e-4, atol=1e-5)
 
 
-def test_fast_and_compatible_mode_and_packed_and_padded_rows_have_the_same_losses(lab, values):
-    common = {"lora_dropout": 0.0, "max_steps": 4}
+@pytest.mark.parametrize("adapter", ["lora", "qlora", "full"])
+def test_fast_and_compatible_mode_and_packed_and_padded_rows_have_the_same_losses(lab, values, adapter):
+    common = {"adapter": adapter, "lora_dropout": 0.0, "max_steps": 4, "sample_every": 0}
+    common["learning_rate"] = 1e-3 if adapter == "full" else 1e-2
     plain = tune(lab, values, **common)
     fast = tune(lab, values, **common, fast_mode=True, packing=False)
     assert losses(lab, fast) == pytest.approx(losses(lab, plain), rel=1e-4)
@@ -160,7 +162,7 @@ def test_accumulation_equals_one_large_batch_though_rows_have_different_lengths(
 )
 def test_a_killed_run_resumes_bit_for_bit(lab, values, adapter, optim, packing):
     """SIGKILL at a random point of a real process, then resume: the same curve and the same weights."""
-    values = {**values, "adapter": adapter, "optim": optim, "packing": packing, "save_every": 2, "max_steps": 8}
+    values = {**values, "adapter": adapter, "optim": optim, "fast_mode": packing, "save_every": 2, "max_steps": 8}
     values |= {"keep_checkpoints": 9, "learning_rate": 1e-3 if adapter == "full" else 1e-2}
     whole = tune(lab, values)
     before = {row.run_id for row in lab.rows()}

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from llm_testing.errors import ConfigError, NotAllowed
+from llm_testing.service.discreet import discreet
 from llm_testing.service.doors import TokenDoor
+from llm_testing.service.names import check_names
 from llm_testing.service.places import Place, Setting, setting_of
 from llm_testing.service.roles import ACTIONS, DOOR, RIGHTS, Role, check, check_corpora, may, needs, rights, role_of
 
@@ -56,6 +58,8 @@ def test_every_place_has_rules_and_only_owners_act():
     assert RIGHTS[Place.UNKNOWN] == {}
     assert {place for place in Place if "paths" in rights(place, Role.OWNER)} == {Place.LOCAL}
     assert {place for place in Place if "fetch" in rights(place, Role.OWNER)} == {Place.LOCAL, Place.LAN}
+    # A stranger with the link of a share must not write to the Hub with this machine's token.
+    assert {place for place in Place if "push" in rights(place, Role.OWNER)} == {Place.LOCAL, Place.LAN, Place.SPACE}
 
 
 def test_a_request_that_came_in_by_no_door_may_nothing():
@@ -147,3 +151,38 @@ def test_texts_that_may_not_be_named_in_a_place_are_refused_all_at_once(tmp_path
         with pytest.raises(ConfigError):
             check_corpora(owner, {"corpus": wrong})
     check_corpora(owner, {"corpus": "tiny", "val_corpus": None})
+
+
+def test_models_and_datasets_that_may_not_be_named_in_a_place_are_refused_all_at_once(tmp_path):
+    asked = {"model_name": str(tmp_path), "dataset": "somebody/rows"}
+    check_names(request(TokenDoor(Setting(Place.LOCAL))), asked)
+    door = TokenDoor(Setting(Place.SHARE))
+    owner = request(door, authorization=f"Bearer {door.owner_token}")
+    with pytest.raises(ConfigError) as refused:
+        check_names(owner, asked)
+    assert [problem.field for problem in refused.value.problems] == ["model_name", "dataset"]
+    for wrong in ("/etc", "..", "x.gguf", "~/model", "somebody/model", "runs", "C:\\models"):
+        with pytest.raises(ConfigError, match="model_name"):
+            check_names(owner, {"model_name": wrong})
+    run_id = "20261123-101500-k3f9"
+    for known in ("SmolLM2-135M-Instruct", "unsloth/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-7B-Instruct", run_id, None):
+        check_names(owner, {"model_name": known, "dataset": "persona"})
+    check_names(owner, {"model_name": f"{run_id}/step-00000100", "dataset": "yahma/alpaca-cleaned"})
+    lan = TokenDoor(Setting(Place.LAN))
+    check_names(request(lan, authorization=f"Bearer {lan.owner_token}"), {"model_name": "some/model", "dataset": "a/b"})
+
+
+def test_an_answer_for_others_has_the_names_of_files_and_no_path(tmp_path):
+    rows = str(tmp_path / "my-rows.jsonl")
+    answer = {
+        "config": {"model_name": str(tmp_path / "my-model"), "dataset": rows, "corpus": "tiny"},
+        "error": f"2 rows of {rows} cannot be learned from.",
+        "copies": {"cli": f"finetune --dataset={rows}"},
+        "rows": [{"id": "a/b", "path": str(tmp_path / "runs" / "a")}],
+        "traceback": "File /x",
+    }
+    shown = discreet(answer, [tmp_path / "runs"])
+    assert shown["config"] == {"model_name": "my-model", "dataset": "my-rows.jsonl", "corpus": "tiny"}
+    assert shown["error"] == "2 rows of my-rows.jsonl cannot be learned from."
+    assert shown["copies"]["cli"] == "finetune --dataset=my-rows.jsonl" and shown["rows"][0]["path"] == "a/b"
+    assert str(tmp_path) not in repr(shown) and "traceback" not in shown

@@ -8,7 +8,8 @@ import * as words from "./words.js";
 const OF = "tune", SHOWN = 8, PROBLEMS_SHOWN = 20;
 const WHAT =
   "Before a run starts you can look at its rows token by token: what the model only reads, and what it learns to " +
-  "write. Nothing is trained yet; a model or dataset of the Hub is fetched for it, of the model only its tokenizer.";
+  "write. Nothing is trained yet; a model or dataset of the Hub is fetched for it, of the model only its tokenizer. Without a network, tune a model that was pretrained here: such runs " +
+  "stand first among the base models.";
 // What decides how rows become tokens; another learning rate does not make a preview old.
 const DECIDES = ["model_name", "dataset", "dataset_config", "dataset_split", "data_format", "columns", "n_examples", "chat_template", "system_prompt", "answers_only", "max_seq_length"];
 
@@ -65,6 +66,7 @@ class Examples {
       ["Masked", `${share(view.share_masked)}`],
       ["Truncated", `${share(view.share_cut)} of the rows`],
       ["Left out", words.number(view.num_left_out)],
+      ["Makes", steps(view, config)],
     ];
     this.found.replaceChildren(...[
       view.num_learned ? null : el("p", { class: "lt-problem", role: "alert" }, "Nothing would be learned: no token of these rows is left to train on. Raise the sequence length, turn “Learn answers only” off, or mend the rows."),
@@ -79,6 +81,15 @@ class Examples {
 const key = (config) => JSON.stringify(DECIDES.map((name) => config[name]));
 const share = (value) => `${(100 * value).toFixed(value > 0 && value < 0.0995 ? 1 : 0)} %`;
 
+// How many updates that are, about: packed sequences are filled nearly whole.
+function steps(view, config) {
+  if (config.max_steps) return `${words.number(config.max_steps)} steps, as the form says`;
+  const packs = config.packing ?? config.fast_mode;
+  const sequences = packs ? view.num_tokens / Math.min(config.max_seq_length, view.num_tokens || 1) : view.num_sequences;
+  const each = Math.ceil((sequences * (1 - config.val_share)) / (config.batch_size * config.gradient_accumulation));
+  return `about ${words.number(config.num_epochs * Math.max(1, each))} steps`;
+}
+
 function troubles({ problems, num_rows: rows }) {
   return el("section", { class: "lt-problems", role: "alert" },
     el("strong", {}, `${words.number(problems.length)} of ${words.number(rows)} rows cannot be learned from; a run refuses to start with them`),
@@ -88,7 +99,7 @@ function troubles({ problems, num_rows: rows }) {
 
 function legend(config) {
   return el("p", { class: "lt-hint lt-legend" }, el("span", { class: "lt-learned" }, "underlined and tinted"), " is learned; ", el("span", { class: "lt-masked" }, "grey"),
-    config.answers_only ? " is only read, and counts nothing." : " is only read.", " · stands between tokens.");
+    config.answers_only ? " is only read, and counts nothing." : " is only read.", " A dotted line stands between tokens.");
 }
 
 function sequence(seen) {

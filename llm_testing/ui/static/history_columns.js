@@ -22,8 +22,12 @@ export const COLUMNS = [
   { key: "peak_bytes", title: "Peak memory", say: (run) => words.bytes(run.peak_bytes), number: true },
   { key: "kind", title: "Kind", say: (run) => kindWords(run.kind) },
   { key: "model", title: "Model", say: (run) => modelOf(run) ?? words.DASH },
-  { key: "corpus", title: "Corpus", say: (run) => words.plain(run.corpus ?? words.DASH) },
+  { key: "text", title: "Text", say: (run) => words.plain(textOf(run) ?? words.DASH) },
   { key: "tokenizer", title: "Tokenizer", say: (run) => run.tokenizer ?? words.DASH },
+  { key: "learning_rate", title: "Learning rate", say: (run) => (run.learning_rate == null ? words.DASH : words.value(run.learning_rate)), number: true },
+  { key: "batch", title: "Batch", say: (run) => words.number(run.batch), number: true },
+  { key: "context", title: "Context", say: (run) => words.number(run.context), number: true },
+  { key: "seed", title: "Seed", say: (run) => run.seed ?? words.DASH, number: true },
   { key: "tags", title: "Tags", say: null },
   { key: "notes", title: "Notes", say: null },
   { key: "bytes", title: "Size", say: (run) => words.bytes(run.bytes), number: true },
@@ -46,6 +50,8 @@ export function chooseColumn(key, on) {
 
 export const columnsAsAtFirst = () => keep("columns", FIRST);
 
+// What a run learns from: a corpus, or the dataset of a fine-tuning run.
+export const textOf = (run) => run.corpus ?? run.dataset ?? null;
 export const modelOf = (run) => run.model ?? run.config_name ?? null;
 
 function steps(run) {
@@ -59,6 +65,7 @@ function steps(run) {
 export function valueOf(run, key) {
   if (key === "name") return (run.name || run.run_id).toLowerCase();
   if (key === "model") return modelOf(run);
+  if (key === "text") return textOf(run);
   if (key === "tags") return run.tags?.length ? run.tags.join(" ").toLowerCase() : null;
   const value = run[key];
   return value === "" ? null : (value ?? null);

@@ -1,7 +1,7 @@
 // Search and filters over the list of runs, kept in this browser, and the order of its rows.
 
 import { el, keep, kept, show } from "./dom.js";
-import { kindWords, modelOf, valueOf } from "./history_columns.js";
+import { kindWords, modelOf, textOf, valueOf } from "./history_columns.js";
 import { state } from "./history_state.js";
 import * as words from "./words.js";
 
@@ -10,7 +10,7 @@ const PICKED = [
   ["state", "State", (run) => [run.state]],
   ["tag", "Tag", (run) => run.tags ?? []],
   ["model", "Model", (run) => [modelOf(run)]],
-  ["corpus", "Corpus", (run) => [run.corpus]],
+  ["corpus", "Text", (run) => [textOf(run)]],
 ];
 const SAID = { kind: kindWords };
 const BLANK = { text: "", kind: "", state: "", tag: "", model: "", corpus: "", starred: false, archived: "no" };
@@ -119,7 +119,7 @@ export class Filters {
     if (archived !== "all" && Boolean(run.archived) !== (archived === "only")) return false;
     if (this.selects.some(([name, , read]) => this.wanted[name] && !read(run).includes(this.wanted[name]))) return false;
     if (!text.trim()) return true;
-    const said = [run.name, run.run_id, run.corpus, run.state, run.notes, modelOf(run), run.tokenizer, ...(run.tags ?? [])].join("\n").toLowerCase();
+    const said = [run.name, run.run_id, textOf(run), run.state, run.notes, modelOf(run), run.tokenizer, ...(run.tags ?? [])].join("\n").toLowerCase();
     return text.toLowerCase().split(/\s+/).every((word) => said.includes(word));
   }
 }

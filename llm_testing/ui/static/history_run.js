@@ -4,7 +4,7 @@ import { Coach } from "./coach.js";
 import { dot, el, show, stateChip } from "./dom.js";
 import { ask } from "./feed.js";
 import { RunActions } from "./history_actions.js";
-import { kindWords, modelOf } from "./history_columns.js";
+import { kindWords, modelOf, textOf } from "./history_columns.js";
 import { editor, mayAct, starButton, tagChips } from "./history_marks.js";
 import { closeView, showComparison, state } from "./history_state.js";
 import { RunView } from "./live.js";
@@ -83,11 +83,13 @@ export class OpenedRun {
     if (this.shown !== run.run_id) return;
     const failed = record.error && !this.error;
     this.error = record.error ?? null;
+    this.view.flops = record.flops?.per_token;
     if (failed) this.curves(run);
     this.actions.about(run, record);
-    this.peak = record.measured_peak_bytes;
+    this.peak = record.memory.measured_bytes;
     show(this.figures, [run, this.peak], () => figures(run, this.peak));
     show(this.facts, record, () => factsOf(run, record));
+    this.coach.about(run).catch((error) => this.trouble(error.message));
   }
 
   heading(run) {
@@ -99,7 +101,7 @@ export class OpenedRun {
     if (this.head.querySelector("[data-editing]")) return;
     show(this.head, [run.run_id, run.name, run.state, run.starred, run.archived, run.tags, run.notes, run.kind, run.corpus, run.damaged, mayAct()], () => {
       const name = words.plain(run.name || run.run_id);
-      const about = [kindWords(run.kind), run.corpus, modelOf(run), words.day(run.created_at)].filter((part) => part && part !== words.DASH);
+      const about = [kindWords(run.kind), textOf(run), modelOf(run), words.day(run.created_at)].filter((part) => part && part !== words.DASH);
       return [
         el("div", { class: "lt-run-title" }, starButton(run, (said) => this.trouble(said)), dot(run.colour), el("h2", {}, name), this.pencil(run, "name", "✎", `Rename ${name}`), run.state ? stateChip(run.state) : null, run.archived ? el("span", { class: "lt-kind" }, "archived") : null),
         el("p", { class: "lt-hint lt-about" }, words.plain(about.join(" · "))),

@@ -44,7 +44,7 @@ export function reloadRuns() {
 
 async function look() {
   try {
-    const news = await ask("runs", {}, tag);
+    const news = await ask("runs", { archived: "all" }, tag);
     state.error = null;
     if (news.same && state.read) return;
     tag = news.tag;

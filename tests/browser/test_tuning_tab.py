@@ -1,0 +1,175 @@
+"""The Fine-tuning tab in a real browser: what comes before Start, and from a model pretrained here to tuned answers."""
+
+import json
+
+import pytest
+
+from tests.browser.acts import STARTED, start_by_call, stop, write
+from tests.data.tiny_model import tiny_model, write_rows
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+ROWS = [{"prompt": f"What is {i}?", "completion": f"It is number {i}."} for i in range(12)]
+
+
+def open_tab(page) -> None:
+    page.keyboard.press("Alt+2")
+    page.wait_for_selector("#lt-tune-summary .lt-figures, #lt-tune-summary .lt-problems")
+    page.wait_for_function("() => !document.querySelector('#lt-tune-start').disabled")
+
+
+def view(page, name: str) -> None:
+    page.click(f"#lt-tune-tab-{name}")
+    page.wait_for_selector(f"#lt-tune-{name}", state="visible")
+
+
+def fill(page, option: str, text: str) -> None:
+    write(page, option, text, form="tune-option")
+
+
+def content(page, option: str) -> str:
+    return page.locator(f"#lt-tune-option-{option}").locator("input:not([type=range]), textarea").first.input_value()
+
+
+def until(page, condition: str) -> None:
+    page.wait_for_function(f"() => {condition}", timeout=STARTED)
+
+
+def answered(page) -> None:
+    """Until nothing is written any more, and something was."""
+    until(page, "document.querySelectorAll('#lt-tune-chat .lt-answer').length")
+    until(page, "document.querySelector('#lt-tune-halt').hidden")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny model of another family, as a folder of this machine."""
+    return tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_page, app):
+    page = open_page()
+    start_by_call(page, "my own base", tokenizer="bpe", vocab_size=300, max_steps=30)
+    app.wait_for("completed")
+    base = app.get("/live/status")["run"]["run_id"]
+
+    open_tab(page)
+    page.locator("#lt-tune-option-model_name input").click()
+    page.get_by_role("option", name="my own base").click()
+    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
+    page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
+    for option, text in (("name", "tuned at home"), ("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
+        fill(page, option, text)
+    page.wait_for_selector("#lt-tune-summary .lt-fit-model")
+    page.click("#lt-tune-start")
+    view(page, "live")
+    app.wait_for("completed")
+    run = app.get("/live/status")["run"]
+    assert run["kind"] == "finetune" and run["config"]["model_name"] == base and run["step"] == 8
+    until(page, "Number(document.querySelector('#lt-tune-live .lt-plot')?.dataset.points) >= 8")
+    assert page.locator("#lt-tune-live .lt-answer h3").all_text_contents()[:2] == ["Base model", "Step 8"]
+    assert "tuned at home" in page.text_content(".lt-strip") and "my own base" not in page.text_content(".lt-strip")
+
+    view(page, "chat")
+    page.fill("#lt-tune-play-max_tokens", "12")
+    page.click("#lt-tune-ask")
+    answered(page)
+    sides = page.locator("#lt-tune-chat .lt-answer").evaluate_all("(all) => all.map((one) => one.dataset.side)")
+    assert sides == ["base", "adapter"] and "tuned at home, step 8" in page.text_content("#lt-tune-chat .lt-turn")
+    said = page.locator("#lt-tune-chat .lt-answer .lt-hint").all_text_contents()
+    assert all("tokens" in words for words in said)
+
+    view(page, "shelf")
+    page.locator(f".lt-card[data-run='{run['run_id']}'] button:has-text('Export')").first.click()
+    page.wait_for_selector(".lt-export [data-form=adapter] a")
+    with page.expect_download() as coming:
+        page.click(".lt-export [data-form=adapter] a")
+    assert coming.value.suggested_filename.endswith("adapter.zip")
+    assert "HF_TOKEN" in page.text_content(".lt-export [data-form=push]")
+    view(page, "live")
+    page.keyboard.press("Alt+1")
+    until(page, "Number(document.querySelector('#lt-live .lt-plot')?.dataset.points) >= 30")
+
+
+def test_rows_are_seen_as_the_model_sees_them_and_bad_ones_are_refused_at_their_field(open_page, app, folder, tmp_path):
+    page, rows = open_page(), write_rows(tmp_path / "rows.jsonl", ROWS)
+    runs = len(app.get("/live/runs")["runs"])
+    open_tab(page)
+    for option, text in (("model_name", str(folder)), ("dataset", str(rows)), ("max_seq_length", "64")):
+        fill(page, option, text)
+    page.click("#lt-tune-look-at-rows")
+    page.wait_for_selector(".lt-seen")
+    first = page.locator(".lt-seen").first
+    learned = "".join(first.locator(".lt-learned").all_text_contents())
+    masked = "".join(first.locator(".lt-masked").all_text_contents())
+    assert learned.startswith("It is number 0.") and "What is 0?" in masked and "number" not in masked
+    underlined = first.locator(".lt-learned").first.evaluate("(e) => getComputedStyle(e).textDecorationLine")
+    assert underlined == "underline", "what is learned is told by more than its colour"
+    facts = page.text_content("#lt-tune-examples .lt-figures")
+    assert "Rows12" in facts and "prompt completion" in facts and "Truncated0 %" in facts
+    assert page.locator(".lt-histogram i").count() > 1
+
+    rows.write_text(json.dumps(ROWS[0]) + "\n{broken\n" + json.dumps({"prompt": "x", "completion": ""}) + "\n")
+    page.click("#lt-tune-preview")
+    page.wait_for_selector("#lt-tune-examples .lt-problems")
+    problems = page.text_content("#lt-tune-examples .lt-problems")
+    assert "2 of 3 rows" in problems and "ine 2 of rows.jsonl" in problems and "ine 3 of rows.jsonl" in problems
+    page.click("#lt-tune-start")
+    page.wait_for_selector("#lt-tune-option-dataset .lt-problem")
+    assert "ine 2" in page.text_content("#lt-tune-option-dataset .lt-problem")
+    fill(page, "learning_rate", "-1")
+    page.wait_for_selector("#lt-tune-option-learning_rate .lt-problem")
+    assert len(app.get("/live/runs")["runs"]) == runs
+
+
+def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(open_page):
+    page = open_page()
+    open_tab(page)
+    fill(page, "lora_r", "5")
+    page.locator("#lt-tune-option-model_name input").fill("Qwen2.5-7B")
+    page.get_by_role("option", name="Qwen2.5-7B-Instruct").first.click()
+    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '2048'")
+    assert content(page, "lora_r") == "5"
+    page.locator("#lt-tune-option-adapter label", has_text="full").click()
+    until(page, "document.querySelector('#lt-tune-option-lora_r input').disabled")
+    page.click("[data-copy=cli] >> visible=true")
+    until(page, "document.querySelector('#lt-tune-summary pre').textContent.includes('finetune --preset none')")
+    fill(page, "name", "kept for later")
+    page.wait_for_timeout(500)
+    page.reload()
+    open_tab(page)
+    until(page, "document.querySelector('#lt-tune-option-name :is(input, textarea)')?.value === 'kept for later'")
+    assert content(page, "lora_r") == "5" and content(page, "max_seq_length") == "2048"
+    page.locator("#lt-tune-preset label", has_text="Recommended").click()
+    until(page, "document.querySelector('#lt-tune-option-lora_r input').value !== '5'")
+    assert "Qwen2.5-7B-Instruct" in content(page, "model_name") and content(page, "name") == "kept for later"
+
+
+def test_a_run_is_paused_and_stopped_and_the_tab_fits_a_phone(open_page, app, folder):
+    page = open_page(width=380)
+    page.evaluate(
+        """async (model) => { const reply = await fetch('/api/fine-tuning/start', { method: 'POST', headers:
+        { 'content-type': 'application/json' }, body: JSON.stringify({ preset: 'persona', name: 'on a phone',
+        model_name: model, max_seq_length: 128, max_steps: 2000, sample_tokens: 4 }) });
+        if (!reply.ok) throw new Error(await reply.text());
+        (await import('/live/static/main.js')).wake(); }""",
+        str(folder),
+    )
+    app.wait_for("running")
+    open_tab(page)
+    view(page, "live")
+    until(page, "Number(document.querySelector('#lt-tune-live .lt-plot')?.dataset.points) > 3")
+    page.click("#lt-pause")
+    page.wait_for_selector("html[data-lt-state=paused]")
+    view(page, "chat")
+    until(page, "document.querySelector('#lt-tune-model-chat').value === 'live'")
+    page.fill("#lt-tune-play-max_tokens", "8")
+    page.click("#lt-tune-ask")
+    answered(page)
+    assert "live model at step" in page.text_content("#lt-tune-chat .lt-turn")
+    for name in ("examples", "live", "chat", "shelf"):
+        view(page, name)
+        page.wait_for_timeout(200)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 380, name
+    page.click("#lt-resume")
+    page.wait_for_selector("html[data-lt-state=running]")
+    stop(page)
