@@ -223,43 +223,26 @@ class Estimates:
 
     # How far off.
 
-    def probe(self, config: PretrainConfig) -> dict[str, Any]:
-        """Run three real steps of pretraining, and keep what they took beside the estimate.
+    def probe(self, config: Config) -> dict[str, Any]:
+        """Run three real steps, and keep what they took beside the estimate.
+
+        An open model is filled with zeros: it takes the memory of the real one, and nothing is downloaded for it.
 
         Raises:
             Busy: while a run holds the trainer.
             ConfigError, NoEstimate: as `estimate`.
             NotEnoughMemory: rather than trying what exceeds the memory here.
         """
-        resolved = self.resolved(config)
-        device = find_device(config.device)
-        told = self.of_run(config, resolved, self.where_it_runs(str(device)), self._threads)
-        return self._probe(config, told, lambda: to_device(fresh_model(config, resolved), device), resolved.window)
-
-    def probe_tuning(self, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
-        """The same of fine-tuning a model in a folder, with sequences as long as they may be.
-
-        Raises:
-            ConfigError, DataError: for a model that cannot be used so.
-        """
-        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415 transformers takes seconds to import
-
         device = find_device(config.device)
         budget = self.where_it_runs(str(device))
-        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
-        job = finetuning_job(config, facts, budget.device, self._threads)
+        job = self._job(config, budget)
         told = self._traced(lambda: self._estimator.estimate(job, budget))
-        return self._probe(config, told, lambda: load_tuned(folder, config, device), job.window, config.packs)
-
-    def _probe(
-        self, config: Config, told: Estimate, model: Callable[[], Any], window: int, packed: bool = False
-    ) -> dict[str, Any]:
-        device = find_device(config.device)
         refuse_what_exceeds(told, config, force=False)
         lock = TrainerLock(self._store.root, str(device))
         lock.acquire({"state": "probing"})
         try:
-            measured = probe(model(), config, window, packed, device)
+            packed = isinstance(config, FinetuneConfig) and config.packs
+            measured = probe(self._real_model(config, device), config, job.window, packed, device)
         finally:
             lock.release()
         found = {
@@ -270,6 +253,13 @@ class Estimates:
         }
         write_json(self._probes, {"probes": [*self._probed(), found][-MOST_PROBES:]})
         return found
+
+    def _real_model(self, config: Config, device: Any) -> Any:
+        if isinstance(config, PretrainConfig):
+            return to_device(fresh_model(config, self.resolved(config)), device)
+        from llm_testing.model.open_model import filled_with_zeros, read_config  # noqa: PLC0415 imports transformers
+
+        return filled_with_zeros(read_config(self._models.config(config.model_name)), config, device)
 
     def accuracy(self) -> dict[str, Any]:
         """How far estimates have been off: `accuracy` over all runs and probes here."""

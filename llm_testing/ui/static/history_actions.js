@@ -113,8 +113,10 @@ export class RunActions {
     const list = el("div", { class: "lt-menu" }, [
       weights ? [`pretraining/runs/${run}/download`, `Everything as zip, with its checkpoints (${words.bytes(this.record.bytes)})`] : null,
       [`pretraining/runs/${run}/download?checkpoints=false`, "Zip without weights, to read elsewhere"],
+      [`runs/${run}/report`, "Report: one page with its charts, opens without a network"],
       [`pretraining/runs/${run}/metrics.csv`, "Curves as CSV"],
       [`pretraining/runs/${run}/samples.csv`, "Samples as CSV"],
+      [`runs/${run}/tensorboard`, "TensorBoard event files"],
     ].filter(Boolean).map(([address, label]) => el("a", { class: "lt-menu-link", href: at(address), download: "" }, label))); // prettier-ignore
     const model = (this.record.checkpoints ?? []).filter((c) => !c.damaged).at(-1);
     if (this.run.kind === "finetune" && model) {

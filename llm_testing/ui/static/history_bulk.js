@@ -99,11 +99,13 @@ export class BulkBar {
   }
 
   export(runs) {
-    const ids = runs.map((run) => run.run_id).join();
-    const link = (checkpoints, label) => el("a", { class: "lt-link", download: "", href: new URL(`../../api/runs/export?runs=${ids}&checkpoints=${checkpoints}`, import.meta.url).href }, label);
-    const box = el("div", { class: "lt-question", role: "dialog", "aria-label": "Export", onkeydown: (event) => { if (event.key === "Escape") this.ask.replaceChildren(); } },
-      el("span", {}, `${plural(runs.length)} as one zip, which imports elsewhere: `), link(true, "with weights"), link(false, "without weights"),
-      el("button", { type: "button", class: "lt-button", onclick: () => this.ask.replaceChildren() }, "Close")); // prettier-ignore
+    const ids = runs.map((run) => run.run_id).join(), close = () => this.ask.replaceChildren(); // prettier-ignore
+    const link = (address, label) => el("a", { class: "lt-button", href: new URL(`../../api/${address}`, import.meta.url).href, download: "" }, label);
+    const several = runs.length <= MOST_DRAWN && runs.every((run) => !run.damaged);
+    const box = el("div", { class: "lt-question", role: "dialog", "aria-label": "Export", onkeydown: (event) => { if (event.key === "Escape") close(); } },
+      several ? link(`compare/report?runs=${ids}`, "Report: one page that opens without a network") : el("span", { class: "lt-hint" }, `A report takes at most ${MOST_DRAWN} whole runs.`),
+      link(`runs/export?runs=${ids}&checkpoints=false`, "Zip without weights"), link(`runs/export?runs=${ids}&checkpoints=true`, "Zip with checkpoints"), link(`runs/tensorboard?runs=${ids}`, "TensorBoard"),
+      el("button", { type: "button", class: "lt-button", onclick: close }, "Close")); // prettier-ignore
     this.ask.replaceChildren(box);
     box.querySelector("a").focus();
   }
