@@ -28,6 +28,7 @@ from llm_testing.service.estimates import Estimates
 from llm_testing.service.fetching import Fetching, check_download
 from llm_testing.service.finetune_lab import FineTuning
 from llm_testing.service.forecast import preview_of, preview_resume_of
+from llm_testing.service.history import History
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
 from llm_testing.service.monitor import Monitor
@@ -63,6 +64,7 @@ class Lab:
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.fetching = Fetching(self.download_corpus, self.crew)
+        self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
     def warm_up(self) -> None:
@@ -283,7 +285,7 @@ class Lab:
 
     def compare(self, run_ids: list[str]) -> dict[str, Any]:
         """Which options differ between runs, and what each reached."""
-        return records.compare([self._store.open(run_id) for run_id in run_ids])
+        return self.history.compare_settings(run_ids)
 
     def checkpoints(
         self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
@@ -309,8 +311,7 @@ class Lab:
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""
-        PretrainConfig.build({"name": name})
-        self._store.open(run_id).update(name=name)
+        self.history.mark(run_id, {"name": name})
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash, from where `restore` brings it back."""
