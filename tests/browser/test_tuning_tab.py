@@ -127,7 +127,7 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     fill(page, "lora_r", "5")
     page.locator("#lt-tune-option-model_name input").fill("Qwen2.5-7B")
     page.get_by_role("option", name="Qwen2.5-7B-Instruct").first.click()
-    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '2048'")
+    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '1024'")
     assert content(page, "lora_r") == "5"
     page.locator("#lt-tune-option-adapter label", has_text="full").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').disabled")
@@ -138,7 +138,7 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     page.reload()
     open_tab(page)
     until(page, "document.querySelector('#lt-tune-option-name :is(input, textarea)')?.value === 'kept for later'")
-    assert content(page, "lora_r") == "5" and content(page, "max_seq_length") == "2048"
+    assert content(page, "lora_r") == "5" and content(page, "max_seq_length") == "1024"
     page.locator("#lt-tune-preset label", has_text="Recommended").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').value !== '5'")
     assert "Qwen2.5-7B-Instruct" in content(page, "model_name") and content(page, "name") == "kept for later"

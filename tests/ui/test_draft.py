@@ -28,8 +28,8 @@ def after(form, draft: Draft, **changes) -> tuple[Draft, dict]:
 
 def test_a_picked_model_fills_in_its_length_and_rank(form):
     draft, filled = after(form, restored(form, None), model_name=QWEN)
-    assert filled == {"max_seq_length": 2048, "lora_r": 32, "lora_alpha": 32}
-    assert form.by_name(draft.contents)["max_seq_length"] == 2048 and draft.touched == ("model_name",)
+    assert filled == {"max_seq_length": 1024, "lora_r": 32, "lora_alpha": 32}
+    assert form.by_name(draft.contents)["max_seq_length"] == 1024 and draft.touched == ("model_name",)
 
 
 def test_what_a_hand_has_set_is_never_filled_in(form):
@@ -58,8 +58,8 @@ def test_a_draft_of_another_version_lacks_nothing(form):
 
 
 def test_the_words_under_the_form_open_neither_model_nor_rows(form, monkeypatch):
-    for name in ("pathlib.Path.open", "socket.socket.connect"):
-        monkeypatch.setattr(name, lambda *given, **more: pytest.fail("opened something"))
+    for name in ("base_models.BaseModels.config", "finetune_lab.look"):
+        monkeypatch.setattr(f"llm_testing.service.{name}", lambda *given, **more: pytest.fail("opened something"))
     draft, _ = after(form, restored(form, None), model_name="/etc", dataset="/etc/passwd")
     said = forecast(form, draft.contents)
     assert said["problems"] == [] and said["kind"] == "fine-tuning" and "finetune" in said["copies"]["cli"]
