@@ -87,8 +87,9 @@ def write_curve(run, length: int, draw: random.Random) -> None:
             journal.append({
                 "step": step, "epoch": step / 1000, "train_loss": SPIKE if step == spike else loss,
                 "val_loss": loss + 0.1 if looked else None, "val_bits_per_byte": loss / 2.5 if looked else None,
-                "lr": 1e-3 * (1 - step / (length + 1)), "grad_norm": abs(draw.gauss(1, 0.2)), "tokens_seen": step * 1024,
-                "tokens_per_s": draw.gauss(5000, 100), "elapsed_s": step * 0.2, "step_s": 0.2, "peak_bytes": 927_739_904,
+                "lr": 1e-3 * (1 - step / (length + 1)), "grad_norm": abs(draw.gauss(1, 0.2)),
+                "tokens_seen": step * 1024, "tokens_per_s": draw.gauss(5000, 100), "elapsed_s": step * 0.2,
+                "step_s": 0.2, "peak_bytes": 927_739_904,
             })  # fmt: skip
 
 
