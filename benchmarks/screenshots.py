@@ -30,6 +30,7 @@ def main() -> int:
     )
     parser.add_argument("--tuning-steps", type=int, default=60, help="steps of the fine-tuning run (default 60)")
     parser.add_argument("--only-tuning", action="store_true", help="take the fine-tuning pictures alone; needs --base")
+    parser.add_argument("--only-history", action="store_true", help="a few short runs, and Run History alone")
     given = parser.parse_args()
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
@@ -39,9 +40,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root, running_app(Path(root)) as app, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
         page = opened(browser, app, DESKTOP)
-        if not given.only_tuning:
+        if given.only_history:
+            week(app, page)
+            for name, shown in windows_of(browser, app).items():
+                history(shown, given.folder, name)
+        elif not given.only_tuning:
             take(browser, app, page, given.folder, given.points)
-        tuning(browser, app, page, given.folder, given.base, given.tuning_steps)
+        if not given.only_history:
+            tuning(browser, app, page, given.folder, given.base, given.tuning_steps)
         browser.close()
     return 0
 
@@ -57,13 +63,22 @@ def take(browser: Browser, app: RunningApp, page: Page, folder: Path, num_points
     page.wait_for_selector("html[data-lt-state=running]", timeout=300_000)
     page.wait_for_function(POINTS.format(".lt-live .lt-plot", num_points), timeout=900_000)
     page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
-    windows = {"light": page, "dark": opened(browser, app, DESKTOP, dark=True), "phone": opened(browser, app, PHONE)}
+    windows = windows_of(browser, app) | {"light": page}
     for name, shown in windows.items():
         views(shown, folder, name)
     ask_to_stop(page, folder)
     for name, shown in windows.items():
         history(shown, folder, name)
         estimator(shown, folder, name)
+
+
+def windows_of(browser: Browser, app: RunningApp) -> dict[str, Page]:
+    """The page as it is looked at: on a desk by day and by night, and on a phone."""
+    return {
+        "light": opened(browser, app, DESKTOP),
+        "dark": opened(browser, app, DESKTOP, dark=True),
+        "phone": opened(browser, app, PHONE),
+    }
 
 
 def train(page: Page) -> None:

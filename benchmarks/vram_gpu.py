@@ -10,6 +10,7 @@ import gc
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from record import ROOT, arguments, finish
@@ -41,7 +42,29 @@ PRETRAINING = {
     "124m-b4-cudnn": {**GPT2, "batch_size": 4, "sdpa_kernel": "cudnn"},
     "124m-b4-math": {**GPT2, "batch_size": 4, "sdpa_kernel": "math"},
 }
-MIB = 2**20
+LORA = {"adapter": "lora", "lora_r": 16, "max_seq_length": 2048, "batch_size": 1, "gradient_accumulation": 1}
+ONE_B = {**LORA, "model_name": "meta-llama/Llama-3.2-1B-Instruct", "batch_size": 4}
+EIGHT_B = {**LORA, "model_name": "meta-llama/Llama-3.1-8B-Instruct", "adapter": "qlora"}
+KEPT = {"use_gradient_checkpointing": False}
+TUNING = {
+    "1b-full": {**ONE_B, "adapter": "full", "base_dtype": "bf16", "optim": "adamw_torch"},
+    "1b-full-fp32": {**ONE_B, "adapter": "full", "batch_size": 1, "optim": "adamw_torch"},
+    "1b-lora": {**ONE_B, **KEPT},
+    "1b-lora-checkpointing": ONE_B,
+    "1b-lora-packed": {**ONE_B, **KEPT, "fast_mode": True},
+    "1b-lora-t1000-packed": {**ONE_B, "max_seq_length": 1000, "fast_mode": True},
+    "1b-lora-accumulating-4": {**ONE_B, "gradient_accumulation": 4},
+    "1b-full-8bit": {**ONE_B, "adapter": "full", "optim": "adamw_8bit"},
+    "1b-full-paged-8bit": {**ONE_B, "adapter": "full", "optim": "paged_adamw_8bit"},
+    "8b-qlora-m1024": {**EIGHT_B, "max_seq_length": 1024},
+    "8b-qlora-m1024-kept": {**EIGHT_B, **KEPT, "max_seq_length": 1024},
+    "8b-qlora-m1537": {**EIGHT_B, "max_seq_length": 1537},
+    "8b-qlora-m4096": {**EIGHT_B, "batch_size": 2},
+    "8b-qlora-m4096-kept": {**EIGHT_B, **KEPT, "batch_size": 2},
+    "8b-lora": {**EIGHT_B, "adapter": "lora"},
+    "qwen7b-lora-logits": {**LORA, "model_name": "Qwen/Qwen2.5-7B-Instruct"},
+}
+CASES = PRETRAINING | TUNING
 
 
 def main() -> None:
@@ -49,13 +72,13 @@ def main() -> None:
     import torch
 
     options = arguments(__doc__)
-    options.add_argument("--only", nargs="+", choices=[*PRETRAINING, "facts"], default=["facts", *PRETRAINING])
+    options.add_argument("--only", nargs="+", choices=[*CASES, "facts"], default=["facts", *CASES])
     options.add_argument("--case", help="run one case in this process (used by this script itself)")
     args = options.parse_args()
     if not torch.cuda.is_available():
         sys.exit("There is no NVIDIA GPU here: this benchmark compares estimates with a real one, so it stops.")
     if args.case:
-        print(json.dumps(facts() if args.case == "facts" else measured(PRETRAINING[args.case])))
+        print(json.dumps(facts() if args.case == "facts" else measured(CASES[args.case])))
         return
     figures = {}
     for name in args.only:
@@ -108,24 +131,43 @@ def facts() -> dict[str, Any]:
     }
 
 
-def measured(values: dict[str, Any]) -> dict[str, Any]:
-    """Estimate and real peaks of a pretraining step, and whether it runs with the estimated minimum."""
+def asked(values: dict[str, Any], estimator: Any) -> tuple[Any, Any, Callable[[], Any]]:
+    """A case's config, the job of its step, and what makes its model on the card."""
     import torch
 
+    from llm_testing.config.finetune import FinetuneConfig
+    from llm_testing.config.models import known_config
     from llm_testing.config.pretrain import PretrainConfig
     from llm_testing.config.resolve import resolve
+    from llm_testing.estimate.jobs import finetuning_job, pretraining_job
+    from llm_testing.model.open_model import filled_with_zeros, read_config
+    from llm_testing.model.weights import to_device
+    from llm_testing.train.session import fresh_model
+
+    device = torch.device("cuda:0")
+    if "model_name" in values:
+        config, found = FinetuneConfig.build(values), known_config(values["model_name"])
+        job = finetuning_job(config, estimator.model(found), "cuda")
+        return config, job, lambda: filled_with_zeros(read_config(found), config, device)
+    config = PretrainConfig.build({"tokenizer": "gpt2", **values})
+    resolved = resolve(config)
+    return config, pretraining_job(config, resolved, "cuda"), lambda: to_device(fresh_model(config, resolved), device)
+
+
+def measured(values: dict[str, Any]) -> dict[str, Any]:
+    """Estimate and real peaks of a step, and whether it runs with the estimated minimum."""
+    import torch
+
     from llm_testing.estimate.allocator import reserve
     from llm_testing.estimate.budget import card_at_hand
     from llm_testing.estimate.estimator import Estimator
-    from llm_testing.estimate.jobs import pretraining_job
 
-    config = PretrainConfig.build({"tokenizer": "gpt2", **values})
-    shape = resolve(config).shape
     free, total = torch.cuda.mem_get_info()
     budget = card_at_hand("this card", free, has_context=True, capability=torch.cuda.get_device_capability())
     estimator = Estimator()
     try:
-        step, _ = estimator.step(pretraining_job(config, resolve(config), "cuda"), budget)
+        config, job, make = asked(values, estimator)
+        step, _ = estimator.step(job, budget)
     finally:
         estimator.close()
     peak, pool = step.peak, reserve(step)
@@ -137,11 +179,11 @@ def measured(values: dict[str, Any]) -> dict[str, Any]:
     }
     if pool.minimum_bytes > free:
         return {"estimate": estimate, "left_out": "the card has too little memory"}
-    real = real_peaks(config, shape)
+    real = real_peaks(config, make, job.window)
     runs = {}
     for share in (1.02, 0.98):
         torch.cuda.set_per_process_memory_fraction(min(1.0, share * pool.minimum_bytes / total))
-        runs[str(share)] = runs_at_all(config, shape)
+        runs[str(share)] = runs_at_all(config, make, job.window)
     return {
         "estimate": estimate,
         "real": real,
@@ -151,33 +193,23 @@ def measured(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def real_peaks(config: Any, shape: Any) -> dict[str, int]:
+def real_peaks(config: Any, make: Callable[[], Any], window: int) -> dict[str, int]:
     """Three real steps; peaks of the last two."""
     import torch
 
-    from llm_testing.model.gpt import build_gpt
     from llm_testing.train.optim import build_optimizer
+    from llm_testing.train.probe import made_up
     from llm_testing.train.step import TrainingStep
 
     device = torch.device("cuda:0")
-    model = build_gpt(
-        shape,
-        config.seed,
-        dropout=config.dropout,
-        attention_impl=config.attention_impl,
-        sdpa_kernel=config.sdpa_kernel,
-        gradient_checkpointing=config.gradient_checkpointing,
-    )
-    model = model.to(device).train()
-    if shape.tie_embeddings:
-        model.head.weight = model.token_embedding.weight
+    model = make().train()
     training = TrainingStep(model, build_optimizer(model, config), config, device)
-    size = (config.batch_size, shape.context_length)
     for number in range(3):
         training.begin()
         for micro in range(config.grad_accum_steps):
-            x, y = (torch.randint(0, shape.vocab_size, size).to(device) for _ in range(2))
-            training.micro_step(x, y, x.numel() * config.grad_accum_steps, number, micro)
+            made = made_up(config.batch_size, window, getattr(config, "packs", False))
+            x, y = (torch.from_numpy(part).to(device) for part in made)
+            training.micro_step(x, y, y.numel() * config.grad_accum_steps, number, micro)
         training.update(1e-4)
         torch.cuda.synchronize()
         if number == 0:
@@ -190,14 +222,14 @@ def real_peaks(config: Any, shape: Any) -> dict[str, int]:
     }
 
 
-def runs_at_all(config: Any, shape: Any) -> bool:
+def runs_at_all(config: Any, make: Callable[[], Any], window: int) -> bool:
     """Whether the step survives under the limit that was set."""
     import torch
 
     gc.collect()
     torch.cuda.empty_cache()
     try:
-        real_peaks(config, shape)
+        real_peaks(config, make, window)
     except torch.OutOfMemoryError:
         return False
     finally:

@@ -35,6 +35,8 @@ ONLY_IN = {
     "peft": {"model"},
     "bitsandbytes": {"model", "train"},
 }
+OPTIONAL = {"gguf", "liger_kernel", "tensorboard"}
+"""What is used where it is installed, and said to be off where it is not."""
 STARTS_THREADS = {"Thread", "Timer", "ThreadPoolExecutor", "ThreadPool", "start_new_thread", "ProcessPoolExecutor"}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 assert SOURCES
@@ -90,7 +92,7 @@ def test_every_package_that_is_imported_is_pinned():
     }
     other_names = {"yaml": "pyyaml", "annotated_types": "annotated-types", "pydantic_core": "pydantic"}
     found = {name.split(".")[0] for path in [*SOURCES, ROOT / "app.py"] for name in imports_of(path)}
-    packages = found - sys.stdlib_module_names - {"llm_testing", "__future__"}
+    packages = found - sys.stdlib_module_names - {"llm_testing", "__future__"} - OPTIONAL
     assert {other_names.get(name, name) for name in packages} <= pins
 
 

@@ -11,7 +11,7 @@ from llm_testing.service.endpoints import Endpoint
 from llm_testing.service.lab import Lab
 from llm_testing.service.roles import check
 
-_TYPES = {"int": int, "float": float, "bool": bool, "text": str, "texts": list[str]}
+_TYPES = {"int": int, "float": float, "bool": bool, "text": str, "texts": list[str], "object": dict}
 
 
 def endpoints_of(lab: Lab) -> list[Endpoint]:

@@ -105,6 +105,8 @@ def for_page(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Ask
         """The memory of a run's step with its timeline; quick leaves reserved bytes open and the verdict likely."""
         config, budget, asks = _asked_about(asked, kind, asked.given())
         found = asked.lab.estimates.estimate(config, budget, quick=asks["quick"])
+        if not asks["quick"]:
+            asked.lab.estimates.prepare_accumulation(config, budget)
         return {
             **found.as_dict(),
             "timeline": found.timeline,
@@ -153,16 +155,15 @@ def trust(asked: Asked) -> dict[str, Any]:
     return asked.lab.estimates.accuracy()
 
 
-def probe(asked: Asked) -> dict[str, Any]:
-    """Three real steps on this machine: what they took, beside the estimate."""
-    config, _, _ = _asked_about(asked, PretrainConfig, asked.given())
-    return asked.lab.estimates.probe(config)
+def for_probe(kind: type[PretrainConfig] | type[FinetuneConfig]) -> Callable[[Asked], dict[str, Any]]:
+    """The call that measures real steps of one kind of run."""
 
+    def probe(asked: Asked) -> dict[str, Any]:
+        """Three real steps on this machine: what they took, beside the estimate."""
+        config, _, _ = _asked_about(asked, kind, asked.given())
+        return asked.lab.estimates.probe(config)
 
-def probe_tuning(asked: Asked) -> dict[str, Any]:
-    """Three real steps of fine-tuning a model that is on this machine: what they took, beside the estimate."""
-    config, _, _ = _asked_about(asked, FinetuneConfig, asked.given())
-    return asked.lab.finetuning.probe(config)
+    return probe
 
 
 def _asked_about(
@@ -223,8 +224,8 @@ ESTIMATES = (
     Call("POST", "/api/fine-tuning/fit", "compute", for_fit(FinetuneConfig), body=FinetuneAsk),
     Call("POST", "/api/pretraining/estimate-curves", "compute", for_curves(PretrainConfig), body=PretrainAsk),
     Call("POST", "/api/fine-tuning/estimate-curves", "compute", for_curves(FinetuneConfig), body=FinetuneAsk),
-    Call("POST", "/api/pretraining/probe", "start", probe, body=PretrainAsk, alone=True),
-    Call("POST", "/api/fine-tuning/probe", "start", probe_tuning, body=FinetuneAsk, alone=True),
+    Call("POST", "/api/pretraining/probe", "start", for_probe(PretrainConfig), body=PretrainAsk, alone=True),
+    Call("POST", "/api/fine-tuning/probe", "start", for_probe(FinetuneConfig), body=FinetuneAsk, alone=True),
     Call("GET", "/api/estimates/cards", "look", cards),
     Call("GET", "/api/estimates/accuracy", "look", trust),
 )

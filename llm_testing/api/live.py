@@ -169,7 +169,11 @@ class LiveRoutes:
         told = self._status()
         if not told["run"] or told["run"]["run_id"] != run_id:
             return told
-        return {**told, "points": self._points(run_id, points), "texts": self._texts(run_id, samples, events)}
+        return {
+            **told,
+            "points": self.lab.history.points(run_id, points),
+            "texts": self._texts(run_id, samples, events),
+        }
 
     def _still_there(self, ended: Live | None) -> Live | None:
         """A run that has ended, unless it was discarded or deleted since."""

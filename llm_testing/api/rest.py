@@ -16,7 +16,9 @@ from llm_testing.api.live import answer_of
 from llm_testing.api.openapi import description_of
 from llm_testing.api.playground import PLAYGROUND
 from llm_testing.api.pretraining import COMMANDS
+from llm_testing.api.reports import REPORTS
 from llm_testing.api.runs import RUNS
+from llm_testing.api.sweeps import SWEEPS
 from llm_testing.api.texts import TEXTS
 from llm_testing.service.lab import Lab
 
@@ -25,6 +27,8 @@ TABLE = (
     *COMMANDS,
     *RUNS,
     *HISTORY,
+    *SWEEPS,
+    *REPORTS,
     *CHECKPOINTS,
     *PLAYGROUND,
     *TEXTS,

@@ -67,7 +67,7 @@ def empty_trash(asked: Asked) -> dict[str, Any]:
 def download(asked: Asked) -> StreamingResponse:
     """A run's folder as a zip."""
     run_id = asked.path["run_id"]
-    blocks = asked.lab.zipped(run_id, asked.query.checkpoints)
+    blocks = asked.lab.history.zipped(run_id, asked.query.checkpoints)
     return attachment(blocks, f"{run_id}.zip", "application/zip")
 
 
@@ -91,13 +91,13 @@ async def restore_all(asked: Asked) -> Restored | Response:
 def metrics_table(asked: Asked) -> StreamingResponse:
     """A run's curves as CSV."""
     run_id = asked.path["run_id"]
-    return attachment(asked.lab.table(run_id, "metrics"), f"{run_id}-metrics.csv", "text/csv; charset=utf-8")
+    return attachment(asked.lab.history.table(run_id, "metrics"), f"{run_id}-metrics.csv", "text/csv; charset=utf-8")
 
 
 def samples_table(asked: Asked) -> StreamingResponse:
     """A run's sample texts as CSV."""
     run_id = asked.path["run_id"]
-    return attachment(asked.lab.table(run_id, "samples"), f"{run_id}-samples.csv", "text/csv; charset=utf-8")
+    return attachment(asked.lab.history.table(run_id, "samples"), f"{run_id}-samples.csv", "text/csv; charset=utf-8")
 
 
 def attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:

@@ -46,13 +46,14 @@ class Option:
     """One option's facts, read from its declaration.
 
     Args:
-        kind: "int", "float", "bool", "choice", "text", "texts" (several texts) or "rows" (several sets of options).
+        kind: "int", "float", "bool", "choice", "text", "texts" (several texts), "rows" (several sets of options)
+            or "object" (names and values).
         minimum, maximum: inclusive bounds of a number, or of how many characters or texts there are; or None.
         nullable: None is a value of its own ("choose for me").
     """
 
     name: str
-    kind: Literal["int", "float", "bool", "choice", "text", "texts", "rows"]
+    kind: Literal["int", "float", "bool", "choice", "text", "texts", "rows", "object"]
     default: Any
     choices: tuple[str, ...]
     minimum: float | None
@@ -72,6 +73,8 @@ class Option:
             words = "one of " + ", ".join(self.choices)
         elif self.kind == "bool":
             words = "yes or no (true or false)"
+        elif self.kind == "object":
+            words = "names and values"
         elif self.kind in ("int", "float"):
             words = "a whole number" if self.kind == "int" else "a number"
             if self.minimum is not None and self.maximum is not None:
@@ -151,7 +154,8 @@ def _read(name: str, field: Any) -> Option:
     elif typing.get_origin(annotation) is tuple:
         kind = "texts" if typing.get_args(annotation)[0] is str else "rows"
     else:
-        kind = {int: "int", float: "float", bool: "bool", str: "text"}[annotation]
+        kinds = {int: "int", float: "float", bool: "bool", str: "text", dict: "object"}
+        kind = kinds[typing.get_origin(annotation) or annotation]
     return Option(
         name=name,
         kind=kind,

@@ -75,19 +75,20 @@ class Estimator:
         """
         return self._answer(counts_question(values, config))
 
-    def estimate(self, job: Job, budget: Budget, quick: bool = False) -> Estimate:
+    def estimate(self, job: Job, budget: Budget, quick: bool = False, background: bool = False) -> Estimate:
         """The memory of a run's step, and whether it fits the budget.
 
         Args:
             job: the whole step, on the budget's kind of device.
             quick: leave out the allocator's simulation; reserved and minimum are None then, the verdict a likely one.
+            background: nobody waits for this one alone; others are traced first.
 
         Raises:
             ConfigError: for options that do not suit the model.
             TraceFailed: if the step cannot be traced.
         """
         began = time.perf_counter()
-        step, method = self.step(job, budget)
+        step, method = self.step(job, budget, background)
         peak = step.peak
         if budget.device == "cpu":
             # There is no pool: what is freed goes back.
@@ -115,18 +116,18 @@ class Estimator:
             timeline=tuple(step.timeline()),
         )
 
-    def step(self, job: Job, budget: Budget) -> tuple[Step, str]:
+    def step(self, job: Job, budget: Budget, background: bool = False) -> tuple[Step, str]:
         """The step itself and how it was found: "repeated" from few layers, or "traced" whole."""
         rounding = CUDA_ROUNDING if budget.device == "cuda" else 1
         # What the second micro-batch does, each further one does too.
         job = replace(job, num_micro=min(job.num_micro, 2))
         try:
-            family, units = self._family(job)
+            family, units = self._family(job, background)
             return family.step(units, job.batch_size, job.num_micro, rounding, budget.workspaces), "repeated"
         except NotRepeatable:
-            return Step(self._recording(job), rounding, budget.workspaces), "traced"
+            return Step(self._recording(job, background), rounding, budget.workspaces), "traced"
 
-    def _family(self, job: Job) -> tuple[Family, int]:
+    def _family(self, job: Job, background: bool) -> tuple[Family, int]:
         """The traces from which this job's step follows, and its number of units.
 
         Raises:
@@ -141,23 +142,23 @@ class Estimator:
             family = self._recall((job.family(), batches, few, num_micro)) if family is MISSING else family
         if family is MISSING:
             key = (job.family(), batches, few, job.num_micro)
-            family = self._once(key, lambda: self._traced(job, few, batches))
+            family = self._once(key, lambda: self._traced(job, few, batches, background))
         if family is None:
             raise NotRepeatable("Traces of this kind do not repeat.")
         return family, units
 
-    def _traced(self, job: Job, units: tuple[int, int], batches: tuple[int, int]) -> Family | None:
+    def _traced(self, job: Job, units: tuple[int, int], batches: tuple[int, int], background: bool) -> Family | None:
         smaller, larger = (job.at(n, b) for n, b in zip(units, batches, strict=True))
         if smaller == larger:
-            return Family(*(self._recording(job),) * 2, batches)
+            return Family(*(self._recording(job, background),) * 2, batches)
         try:
-            return Family(self._worker.trace(smaller), self._worker.trace(larger), batches)
+            return Family(self._worker.trace(smaller, background), self._worker.trace(larger, background), batches)
         except NotRepeatable:
             return None
 
-    def _recording(self, job: Job) -> Recording:
+    def _recording(self, job: Job, background: bool) -> Recording:
         key = (job.family(), job.num_layers, job.batch_size, job.num_micro)
-        return self._once(key, lambda: self._worker.trace(job))
+        return self._once(key, lambda: self._worker.trace(job, background))
 
     def _once(self, key: Any, make: Callable[[], Traced]) -> Traced:
         """What is remembered under a key, else what make gives: whoever asks meanwhile gets the same."""

@@ -192,7 +192,7 @@ class Search:
 
     def _step(self, changes: dict[str, Any]) -> tuple[Step, Job]:
         job = self.job_of(self._changed(changes))
-        return self.estimator.step(job, self.budget)[0], job
+        return self.estimator.step(job, self.budget, background=True)[0], job
 
     def _fits(self, changes: dict[str, Any]) -> bool:
         step, _ = self._step(changes)
@@ -211,7 +211,9 @@ class Search:
 
     def _way(self, changes: dict[str, Any], relative_speed: float) -> Way:
         config = self._changed(changes)
-        return Way(changes, config, self.estimator.estimate(self.job_of(config), self.budget), relative_speed)
+        return Way(
+            changes, config, self.estimator.estimate(self.job_of(config), self.budget, background=True), relative_speed
+        )
 
     def _changed(self, changes: dict[str, Any]) -> Config:
         base = self.config.model_dump()

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,14 +26,18 @@ class Worker:
 
     def __init__(self, timeout_s: float = TIMEOUT_S):
         self._timeout_s = timeout_s
-        self._one_at_a_time = threading.Lock()
+        self._turns = threading.Condition()
+        self._busy, self._urgent = False, 0
         # Around what `close` changes while a job may be on its way.
         self._guard = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._closed = False
 
-    def trace(self, job: object) -> Any:
+    def trace(self, job: object, background: bool = False) -> Any:
         """Have a job traced; a process that died meanwhile is replaced, for the next job too.
+
+        Args:
+            background: let every job go first for which somebody waits.
 
         Returns:
             What `trace_jobs.run` gives: a Recording of a step's job, the facts of a question about a model.
@@ -40,7 +46,7 @@ class Worker:
             ConfigError: for options that do not suit the model.
             TraceFailed: if the job cannot be traced, or ended the process.
         """
-        with self._one_at_a_time:
+        with self._turn(background):
             answer = self._ask(job)
         if self._closed:
             raise TraceFailed("The app is ending.")
@@ -59,8 +65,23 @@ class Worker:
             self._closed = True
             if self._process is not None:
                 self._process.kill()
-        with self._one_at_a_time:
+        with self._turn(background=False):
             self._end()
+
+    @contextmanager
+    def _turn(self, background: bool) -> Iterator[None]:
+        """Be the only one at the pipes."""
+        with self._turns:
+            self._urgent += not background
+            self._turns.wait_for(lambda: not self._busy and (not background or not self._urgent))
+            self._urgent -= not background
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._busy = False
+                self._turns.notify_all()
 
     def __enter__(self) -> Self:
         return self

@@ -73,10 +73,6 @@ class RunQueue:
 
         return self._change(put)
 
-    def pop_next(self) -> str | None:
-        """Take the next run out of the queue, or None if none waits."""
-        return self._change(lambda ids: ids.pop(0) if ids else None)
-
     def _change(self, act: Callable[[list[str]], T]) -> T:
         """Let act edit the list, and save it if it did; readers in other processes see it before or after."""
         self._root.mkdir(parents=True, exist_ok=True)

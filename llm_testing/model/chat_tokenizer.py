@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer
 
-from llm_testing.data.templates import OWN
 from llm_testing.errors import DataError
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
@@ -81,15 +80,15 @@ class ChatTokenizer:
                 lengths[number] = 1 if _BYTE_TOKEN.fullmatch(token) else len(token.replace("\u2581", " ").encode())
         return lengths
 
-    def save(self, folder: Path, template: str = "model") -> None:
+    def save(self, folder: Path, template: str | None = None) -> None:
         """Write the tokenizer's files into a folder.
 
         Args:
-            template: that conversations were written by; one of the program's own goes with the files, so that others
-                write them alike.
+            template: Jinja source that conversations were written by, if not the model's own; it goes with the files,
+                so that others write them alike.
         """
         before = self.inner.chat_template
-        self.inner.chat_template = OWN.get(template, before)
+        self.inner.chat_template = template or before
         try:
             self.inner.save_pretrained(str(folder))
         finally:

@@ -164,6 +164,17 @@ def from_config(config: PreTrainedConfig, tuning: FinetuneConfig) -> OpenModel:
         return tuned(model, tuning)
 
 
+def filled_with_zeros(config: PreTrainedConfig, tuning: FinetuneConfig, device: torch.device) -> OpenModel:
+    """A model ready for fine-tuning that has no weights but zeros: it takes the memory of one that has."""
+    model = from_config(config, tuning).to_empty(device=device)
+    # Each of two modules that share a weight was given one of its own.
+    model.causal.tie_weights()
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.zero_()
+    return model
+
+
 def tuned(model: nn.Module, tuning: FinetuneConfig) -> OpenModel:
     """Freeze, add the adapter, turn checkpointing on: what fine-tuning trains.
 

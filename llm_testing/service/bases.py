@@ -14,7 +14,7 @@ from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem
 from llm_testing.hub.datasets import fetch_text_dataset
 from llm_testing.hub.model_files import fetch_model
 from llm_testing.hub.models import HUB_ID
-from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
+from llm_testing.jobs.progress import Check, Progress, Report
 from llm_testing.store.ids import check_run_id, parse_checkpoint_id
 from llm_testing.store.staging import new_staging, remove_tree
 
@@ -101,23 +101,6 @@ def bring_base(
     repo = known.hf_id if known else name
     folder, commit = fetch_model(repo, revision, root, report, check, weights)
     return Base(repo, folder, "hub", commit)
-
-
-def base_at_hand(name: str, cache_dir: Path, export_run: ExportRun) -> Path:
-    """The folder of a model whose weights are on this machine; nothing is downloaded.
-
-    Raises:
-        ConfigError, NotFound: nothing has this name, or it was not downloaded yet.
-    """
-    if is_run(name) or is_path(name) or name in PACKAGES or name.lower().endswith(".gguf"):
-        return bring_base(name, None, cache_dir, export_run, report_nothing, never_cancel).folder
-    known = find_model(name)
-    repo = (known.hf_id if known else name).replace("/", "--")
-    here = {file.parent for file in (cache_dir / "models").glob(f"{repo}/*/*.safetensors")} if repo.strip(".") else ()
-    if not here:
-        message = f"The weights of {name} are not on this machine. They come with the first run that starts from it."
-        raise ConfigError([Problem("model_name", message)])
-    return max(here)
 
 
 def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 from llm_testing.service.names import needs_of_dataset, needs_of_model
 from llm_testing.service.roles import kind_of_text
 
-_LEFT_OUT = ("traceback", "owner")
+_LEFT_OUT = ("traceback", "owner", "repeat")
 _NEEDS = {
     "corpus": kind_of_text,
     "val_corpus": kind_of_text,

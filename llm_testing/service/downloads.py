@@ -22,8 +22,8 @@ COLUMNS = {"metrics": _METRICS, "samples": ("step", "prompt", "text", "at")}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-class _Pipe(io.RawIOBase):
-    """Where the zip is written; what has come so far is taken out block by block."""
+class Pipe(io.RawIOBase):
+    """Where a zip is written; what has come so far is taken out block by block."""
 
     def __init__(self):
         self._blocks: list[bytes] = []
@@ -46,7 +46,7 @@ def zip_of(folders: Iterable[RunFolder], checkpoints: bool = True) -> Iterator[b
     Args:
         checkpoints: with the weights; without them it is a few kilobytes.
     """
-    pipe = _Pipe()
+    pipe = Pipe()
     # Weights do not shrink; storing them costs no time.
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for folder in folders:
@@ -60,14 +60,14 @@ def zip_of(folders: Iterable[RunFolder], checkpoints: bool = True) -> Iterator[b
 
 def zip_of_folder(folder: Path, called: str) -> Iterator[bytes]:
     """A folder's files as a zip, under a name."""
-    pipe = _Pipe()
+    pipe = Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for path in _files_of(folder):
             yield from _added(archive, pipe, path, f"{called}/{path.relative_to(folder).as_posix()}")
     yield pipe.taken()
 
 
-def _added(archive: zipfile.ZipFile, pipe: _Pipe, path: Path, name: str) -> Iterator[bytes]:
+def _added(archive: zipfile.ZipFile, pipe: Pipe, path: Path, name: str) -> Iterator[bytes]:
     """One file put into a zip; what cannot be read any more is left out."""
     try:
         file = open_regular(path)

@@ -125,6 +125,16 @@ class Estimates:
         """
         return self._traced(lambda: self._estimator.estimate(self._job(config, budget), budget, quick))
 
+    def prepare_accumulation(self, config: Config, budget: Budget) -> None:
+        """Trace beside whatever else is done what another number of micro-batches asks for, to answer that at once."""
+        job = self._job(config, budget)
+        if job.num_micro == 1:
+            self._crew.start("tracer", lambda: self._prepared(replace(job, num_micro=2), budget))
+
+    def _prepared(self, job: Job, budget: Budget) -> None:
+        with suppress(TraceFailed, ConfigError):
+            self._estimator.step(job, budget, background=True)
+
     def of_run(self, config: PretrainConfig, resolved: Resolved, budget: Budget, threads: int) -> Estimate:
         """The memory of a run whose data is known.
 
@@ -186,7 +196,8 @@ class Estimates:
         for option, values in (("batch_size", SEQUENCES), (context, TOKENS)):
             for value in values:
                 try:
-                    found = self.estimate(type(config).build(config.model_dump() | {option: value}), budget, quick=True)
+                    job = self._job(type(config).build(config.model_dump() | {option: value}), budget)
+                    found = self._traced(lambda job=job: self._estimator.estimate(job, budget, True, background=True))
                 except (ConfigError, NoEstimate):
                     continue
                 answers[option].append({"value": value, "bytes": found.allocated_bytes, "terms": found.terms})
@@ -212,43 +223,26 @@ class Estimates:
 
     # How far off.
 
-    def probe(self, config: PretrainConfig) -> dict[str, Any]:
-        """Run three real steps of pretraining, and keep what they took beside the estimate.
+    def probe(self, config: Config) -> dict[str, Any]:
+        """Run three real steps, and keep what they took beside the estimate.
+
+        An open model is filled with zeros: it takes the memory of the real one, and nothing is downloaded for it.
 
         Raises:
             Busy: while a run holds the trainer.
             ConfigError, NoEstimate: as `estimate`.
             NotEnoughMemory: rather than trying what exceeds the memory here.
         """
-        resolved = self.resolved(config)
-        device = find_device(config.device)
-        told = self.of_run(config, resolved, self.where_it_runs(str(device)), self._threads)
-        return self._probe(config, told, lambda: to_device(fresh_model(config, resolved), device), resolved.window)
-
-    def probe_tuning(self, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
-        """The same of fine-tuning a model in a folder, with sequences as long as they may be.
-
-        Raises:
-            ConfigError, DataError: for a model that cannot be used so.
-        """
-        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415 transformers takes seconds to import
-
         device = find_device(config.device)
         budget = self.where_it_runs(str(device))
-        facts = self._traced(lambda: self._estimator.model(config_of_folder(folder)))
-        job = finetuning_job(config, facts, budget.device, self._threads)
+        job = self._job(config, budget)
         told = self._traced(lambda: self._estimator.estimate(job, budget))
-        return self._probe(config, told, lambda: load_tuned(folder, config, device), job.window, config.packs)
-
-    def _probe(
-        self, config: Config, told: Estimate, model: Callable[[], Any], window: int, packed: bool = False
-    ) -> dict[str, Any]:
-        device = find_device(config.device)
         refuse_what_exceeds(told, config, force=False)
         lock = TrainerLock(self._store.root, str(device))
         lock.acquire({"state": "probing"})
         try:
-            measured = probe(model(), config, window, packed, device)
+            packed = isinstance(config, FinetuneConfig) and config.packs
+            measured = probe(self._real_model(config, device), config, job.window, packed, device)
         finally:
             lock.release()
         found = {
@@ -259,6 +253,13 @@ class Estimates:
         }
         write_json(self._probes, {"probes": [*self._probed(), found][-MOST_PROBES:]})
         return found
+
+    def _real_model(self, config: Config, device: Any) -> Any:
+        if isinstance(config, PretrainConfig):
+            return to_device(fresh_model(config, self.resolved(config)), device)
+        from llm_testing.model.open_model import filled_with_zeros, read_config  # noqa: PLC0415 imports transformers
+
+        return filled_with_zeros(read_config(self._models.config(config.model_name)), config, device)
 
     def accuracy(self) -> dict[str, Any]:
         """How far estimates have been off: `accuracy` over all runs and probes here."""

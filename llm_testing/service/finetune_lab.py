@@ -13,7 +13,7 @@ from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import base_at_hand, is_run, model_of_package, packages_here
+from llm_testing.service.bases import is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -77,7 +77,8 @@ class FineTuning:
     def recommended(self, model_name: str) -> dict[str, Any]:
         """The options that picking a model fills in: of one of the list or a run here; a form may ask with each key."""
         try:
-            return recommended(model_name) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
+            named = model_of_package(model_name) or model_name
+            return recommended(named) or (self._estimates.recommended(model_name) if is_run(model_name) else {})
         except UserError:
             return {}
 
@@ -104,17 +105,6 @@ class FineTuning:
             if wrong:
                 return TuningPreview(tuple(wrong), recommended=recommended(config.model_name))
         return preview_tuning(config, self._store, counts)
-
-    def probe(self, config: FinetuneConfig) -> dict[str, Any]:
-        """Run three real steps of a model that is on this machine, and keep what they took beside the estimate.
-
-        Raises:
-            ConfigError: its weights would have to be downloaded first, or the options do not suit it.
-            Busy: while a run holds the trainer.
-            NotEnoughMemory: rather than trying what exceeds the memory here.
-        """
-        folder = base_at_hand(config.model_name, self._cache_dir, self._launcher.export_run)
-        return self._estimates.probe_tuning(config, folder)
 
     def view_examples(
         self,
@@ -151,7 +141,7 @@ class FineTuning:
         """
         if request_id and (known := self._launcher.with_request(request_id)):
             return known
-        return self._launcher.start(self._checked(values, preset), queue, request_id, force)
+        return self._launcher.start(self.checked(values, preset), queue, request_id, force)
 
     def run_here(
         self,
@@ -165,9 +155,14 @@ class FineTuning:
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> str:
         """Run in the calling thread until the run has ended; as `Lab.run_here`. Gives its id."""
-        return self._launcher.run_here(self._checked(values, preset), queue, Watcher(control, report, on_event), force)
+        return self._launcher.run_here(self.checked(values, preset), queue, Watcher(control, report, on_event), force)
 
-    def _checked(self, values: dict[str, Any], preset: str | None) -> FinetuneConfig:
+    def checked(self, values: dict[str, Any], preset: str | None = None) -> FinetuneConfig:
+        """The config of a run that may start.
+
+        Raises:
+            ConfigError, DataError, NotEnoughMemory: what is at hand already shows that it cannot be trained.
+        """
         config = self.config(values, preset)
         self._launcher.check(config)
         refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)

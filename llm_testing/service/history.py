@@ -1,13 +1,14 @@
 """`Lab.history`: what came of all runs. The list and its marks, one run opened, runs compared, the coach."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from llm_testing.config.history import RunsQuery
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.service import downloads
 from llm_testing.service import opened as opened_module
 from llm_testing.service.bulk import done_to_all
 from llm_testing.service.coach import Finding, Seen, findings
@@ -78,6 +79,16 @@ class History:
     def is_here(self, run_id: str) -> bool:
         """Whether there is such a run."""
         return self._store.has(run_id)
+
+    # Taking away.
+
+    def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
+        """A run's folder as a zip, in pieces."""
+        return downloads.zip_of([self._store.open(run_id)], with_checkpoints)
+
+    def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
+        """A run's curves or sample texts as CSV, in pieces."""
+        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, downloads.COLUMNS[name])
 
     # Marks.
 

@@ -20,7 +20,7 @@ from llm_testing.jobs.threads import Crew
 from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
-from llm_testing.service import downloads, records
+from llm_testing.service import records
 from llm_testing.service.archive import Archive
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
@@ -34,7 +34,9 @@ from llm_testing.service.listing import listing
 from llm_testing.service.monitor import Monitor
 from llm_testing.service.playground import Playground
 from llm_testing.service.reader import Reader
+from llm_testing.service.reports import Reports
 from llm_testing.service.retention import forked_steps
+from llm_testing.service.sweeps import Sweeps
 from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
@@ -63,8 +65,9 @@ class Lab:
         self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
-        self.fetching = Fetching(self.download_corpus, self.crew)
         self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash)
+        self.fetching = Fetching(self.download_corpus, self.crew)
+        self.sweeps, self.reports = Sweeps(self, self._launcher, self._store), Reports(self, self._store)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 
     def warm_up(self) -> None:
@@ -334,10 +337,8 @@ class Lab:
 
     def trashed(self) -> list[RunSummary]:
         """The runs in the trash."""
-        return [
-            RunSummary(row.run_id, name=(row.record or {}).get("name"), damaged=row.damaged)
-            for row in self._store.trashed()
-        ]
+        rows = self._store.trashed()
+        return [RunSummary(row.run_id, name=(row.record or {}).get("name"), damaged=row.damaged) for row in rows]
 
     def empty_trash(self) -> tuple[int, int]:
         """Remove what is in the trash for good: how many runs and bytes."""
@@ -352,14 +353,6 @@ class Lab:
         """Write a checkpoint as a folder that transformers loads."""
         run_id, step = self._launcher.find_checkpoint(what)
         return self._reader.export(run_id, step, to)
-
-    def zipped(self, run_id: str, with_checkpoints: bool = True) -> Iterator[bytes]:
-        """A run's folder as a zip, in pieces."""
-        return downloads.zip_of([self._store.open(run_id)], with_checkpoints)
-
-    def table(self, run_id: str, name: Literal["metrics", "samples"]) -> Iterator[bytes]:
-        """A run's curves or sample texts as CSV, in pieces."""
-        return downloads.csv_of(self._reader.after(run_id, name, -1).rows, downloads.COLUMNS[name])
 
     def corpora(self) -> list[corpora_module.CorpusState]:
         """Every named corpus, and which are at hand."""

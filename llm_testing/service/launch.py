@@ -8,25 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_testing.config.option import Options, options_of
-from llm_testing.errors import BadRunId, Busy, ConfigError, NotFound, Problem, UserError, WrongState
+from llm_testing.config.option import Options
+from llm_testing.errors import Busy, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.queue import RunQueue
-from llm_testing.jobs.states import ACTIVE, RunState
+from llm_testing.jobs.states import ACTIVE, TERMINAL, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of, kind_named, kind_of
+from llm_testing.service.parents import changeable, find_checkpoint, fork_of
 from llm_testing.service.reader import Reader
 from llm_testing.service.records import new_record, state_of
 from llm_testing.service.views import Live, Started
-from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.train.session import Start
+
+LETTING_GO_S = 10.0
+"""Freeing a model's memory takes a fraction of this."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,11 @@ class Launcher:
 
     def start(self, config: Options, queue: bool, request_id: str | None, force: bool = False) -> Started:
         """Start a new run in the background, or put it into the queue."""
+        self._see_out()
         with self.guard:
             if request_id and (known := self.with_request(request_id)):
                 return known
-            device, fork = self.check(config), self._fork(config)
+            device, fork = self.check(config), fork_of(config, self.store)
             self._refuse_closing()
             if self.active():
                 if not queue:
@@ -95,7 +99,7 @@ class Launcher:
 
     def run_here(self, config: Options, wait: bool, watcher: Watcher, force: bool = False) -> str:
         """Run a new run in this thread; with wait, once the trainer is free. Returns its id when it has ended."""
-        device, fork = self.check(config), self._fork(config)
+        device, fork = self.check(config), fork_of(config, self.store)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
         job = self._create_or_release(lock, config, _record(config, None, fork), watcher)
@@ -105,6 +109,7 @@ class Launcher:
 
     def resume(self, run_id: str, changes: dict[str, Any]) -> Started:
         """Go on with a run in the background, from its newest whole checkpoint."""
+        self._see_out()
         with self.guard:
             self._refuse_closing()
             if self.active():
@@ -140,6 +145,12 @@ class Launcher:
 
     # Inside.
 
+    def _see_out(self) -> None:
+        """Let a session that has said how it ended give the trainer back, so that the next start is not refused."""
+        session = self._session
+        if session and RunState(session.job.board.view().state) in TERMINAL:
+            session.done.wait(LETTING_GO_S)
+
     def _launch(self, job: Job, lock: TrainerLock) -> None:
         """Start a session in a thread that gives the lock back; a session that cannot even begin has given it back."""
         session = self._begin(job, lock)
@@ -174,27 +185,75 @@ class Launcher:
 
     def _start_next(self) -> str | None:
         """Start the first queued run that can start; one that cannot is marked failed and the next is tried."""
-        while run_id := self.queue.pop_next():
+        for run_id in self.queue.ids():
             try:
-                folder = self.store.open(run_id)
-                self._start_queued(folder)
+                if self._start_queued(run_id):
+                    return run_id
             except Busy:
-                self.queue.add(run_id)
-                self.queue.move(run_id, 0)
                 return None
-            except NotFound:
-                continue
-            except UserError as error:
-                # Also one whose record or parent is damaged or gone: it must not hold up those behind it.
-                with suppress(UserError):
-                    folder.update(state=str(RunState.FAILED), error=str(error))
-                continue
-            return run_id
+            except Exception as error:  # noqa: BLE001 a job boundary: no run may hold up those behind it
+                # Also one whose record or parent is damaged or gone.
+                self._fail_queued(run_id, error)
         return None
 
-    def _start_queued(self, folder: RunFolder) -> None:
-        job = self._new_job(folder, config_of(folder.record()))
-        self._launch(job, self._take_lock(self.check(job.config)))
+    def _start_queued(self, run_id: str) -> bool:
+        """Start a waiting run. It leaves the queue once the trainer is its own, so that no crash before loses it."""
+        config = config_of(self.store.open(run_id).record())
+        lock = self._take_lock(self.check(config))
+        if not self._leaves_queue(run_id, lock):
+            return False
+        self._launch(self._new_or_release(lock, self.store.open(run_id), config), lock)
+        return True
+
+    def _leaves_queue(self, run_id: str, lock: TrainerLock) -> bool:
+        """Take a run out of the queue for whoever holds the trainer; where another process has it, let go."""
+        if self.queue.remove(run_id):
+            return True
+        lock.release()
+        return False
+
+    def _fail_queued(self, run_id: str, error: Exception) -> None:
+        self.queue.remove(run_id)
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        with suppress(UserError):
+            self.store.open(run_id).update(state=str(RunState.FAILED), error=said)
+
+    def enqueue(self, records: list[dict], begin: bool = True) -> list[str]:
+        """Make runs that wait in the queue, in this order; with begin the first starts where the trainer is free.
+
+        Args:
+            records: as `records.new_record` gives them, of configs that were checked.
+            begin: False where the caller goes on with `run_queued_here`.
+        """
+        with self.guard:
+            self._refuse_closing()
+            run_ids = [self._waits(record) for record in records]
+            if begin:
+                self.run_queue()
+            return run_ids
+
+    def _waits(self, record: dict) -> str:
+        run_id = self.store.create(record).run_id
+        self.queue.add(run_id)
+        return run_id
+
+    def run_queued_here(self, run_id: str, watcher: Watcher) -> bool:
+        """Run a waiting run in this thread once the trainer is free; False where another process took it or it failed.
+
+        Its record says how it ended, also where it could not begin.
+        """
+        try:
+            config = config_of(self.store.open(run_id).record())
+            lock = TrainerLock(self.store.root, self.check(config))
+            lock.acquire({"run_id": run_id, "state": "starting"}, wait=True, check=watcher.control.check)
+            if not self._leaves_queue(run_id, lock):
+                return False
+            job = self._new_or_release(lock, self.store.open(run_id), config, watcher)
+        except UserError as error:
+            self._fail_queued(run_id, error)
+            return False
+        self._run_here(job, lock)
+        return True
 
     def _new_job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         job = self._job(folder, config, watcher)
@@ -270,39 +329,9 @@ class Launcher:
             job.on_event, job.on_progress = watcher.on_event, watcher.on_progress
         return job
 
-    def _fork(self, config: Options) -> dict | None:
-        """The parent that resume_from names, verified; its weights must fit what is asked for."""
-        if not config.resume_from:
-            return None
-        run_id, step = self.find_checkpoint(config.resume_from, "resume_from")
-        record, kind = self.store.open(run_id).record(), kind_of(config)
-        if record["kind"] != kind.name:
-            message = (
-                f"Run {run_id} is of the kind {record['kind']}; a run of the kind {kind.name} cannot begin from it."
-            )
-            raise ConfigError([Problem("resume_from", message)])
-        if problems := kind.fork_problems(config, record):
-            raise ConfigError(problems)
-        return {"run_id": run_id, "step": step, "how": "fork"}
-
     def find_checkpoint(self, what: str, field_name: str = "checkpoint") -> tuple[str, int]:
-        """Run id and step of `<run_id>/step-00001000`, or of a run's newest whole checkpoint.
-
-        Raises:
-            ConfigError: for text that is neither, naming field_name.
-            NotFound, DamagedRun: for one that is not there, or not whole.
-        """
-        try:
-            if "/" in what:
-                run_id, step = parse_checkpoint_id(what)
-                self.store.open(run_id).checkpoints.verify(step)
-                return run_id, step
-            newest = self.store.open(what).checkpoints.newest()
-        except BadRunId as error:
-            raise ConfigError([Problem(field_name, str(error))]) from None
-        if newest is None:
-            raise NotFound(f"Run {what} has no whole checkpoint. A checkpoint looks like {checkpoint_id(what, 1000)}.")
-        return what, newest.step
+        """As `parents.find_checkpoint`, of this store."""
+        return find_checkpoint(self.store, what, field_name)
 
     def check(self, config: Options) -> str:
         """The device of a run that may start, as text; refuses one that may not."""
@@ -328,6 +357,15 @@ class Launcher:
         try:
             folder = self.store.create({**record, "state": str(RunState.STARTING), "owner": this_process()})
             lock.tell({"run_id": folder.run_id, "state": "running"})
+        except BaseException:
+            lock.release()
+            raise
+        return self._new_or_release(lock, folder, config, watcher)
+
+    def _new_or_release(
+        self, lock: TrainerLock, folder: RunFolder, config: Options, watcher: Watcher | None = None
+    ) -> Job:
+        try:
             return self._new_job(folder, config, watcher)
         except BaseException:
             lock.release()
@@ -347,26 +385,3 @@ class Launcher:
 def _record(config: Options, request_id: str | None, fork: dict | None) -> dict:
     kind = kind_of(config)
     return new_record(kind.name, config.name or kind.default_name(config), config, request_id, fork)
-
-
-def changeable(changes: dict[str, Any], config_class: type[Options]) -> dict[str, Any]:
-    """Changes that a resume may make.
-
-    Raises:
-        ConfigError: naming each option that must stay as it was, or does not exist.
-    """
-    options = options_of(config_class)
-    fixed = [n for n in changes if n in options and options[n].show.resume == "fixed"]
-    if fixed:
-        free = ", ".join(name for name, option in options.items() if option.show.resume == "change")
-        raise ConfigError(
-            [
-                Problem(
-                    n,
-                    f"{options[n].show.title} cannot change when a run is resumed; fork it instead. "
-                    f"Resuming can change {free}.",
-                )
-                for n in fixed
-            ]
-        )
-    return changes

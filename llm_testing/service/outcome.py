@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.data.templates import OWN
 from llm_testing.jobs.progress import Progress
 from llm_testing.service.bases import Base
 from llm_testing.service.cards import model_card
@@ -33,7 +34,7 @@ def write_outcome(job: Job, model: OpenModel, base: Base, tokenizer: ChatTokeniz
     try:
         save_model(model, staging, base.name)
         record = job.folder.record()
-        tokenizer.save(staging, record["data"]["template"])
+        tokenizer.save(staging, OWN.get(record["data"]["template"]))
         form = "merged" if config.adapter == "full" else "adapter"
         write_bytes(staging / "README.md", model_card(record, asdict(job.board.view()), base, form).encode())
         remove_tree(target)

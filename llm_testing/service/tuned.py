@@ -5,6 +5,7 @@ from pathlib import Path
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.data.chats import Chat
+from llm_testing.data.templates import OWN
 from llm_testing.errors import UserError
 from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.model.device import find_device
@@ -62,7 +63,7 @@ def write_adapter(record: dict, checkpoint: Path, base: Base, folder: Path, fini
         settings = json.loads((folder / "adapter_config.json").read_bytes())
     settings["base_model_name_or_path"] = public_name(base)
     write_bytes(folder / "adapter_config.json", json.dumps(settings, indent=2, sort_keys=True).encode())
-    ChatTokenizer(base.folder).save(folder, record["data"]["template"])
+    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"]["template"]))
 
 
 def public_name(base: Base) -> str:
@@ -87,7 +88,7 @@ def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> No
     model = load_tuned(base.folder, config, find_device("cpu"))
     read_trained(model, checkpoint / "model.safetensors")
     merge(model).save_pretrained(str(folder))
-    ChatTokenizer(base.folder).save(folder, record["data"]["template"])
+    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"]["template"]))
 
 
 def chat_of(record: dict, base: Base) -> Chat:

@@ -62,4 +62,5 @@ def test_the_rows_are_shown_with_what_is_wrong_instead(lab, bad):
         assert [problem["where"] for problem in seen["problems"]] == ["line 3 of broken.jsonl"]
         masked = client.post(f"{AT}/examples", json=bad["all labels masked"][0]).json()
         assert (masked["num_sequences"], masked["num_left_out"]) == (0, 3)
-        assert "pickles" in told(client.post(f"{AT}/examples", json=bad["pickle only"][0]), 422)["detail"]
+        coded = told(client.post(f"{AT}/examples", json=bad["remote code"][0]), 422)
+        assert "asks for code of the model's own" in coded["detail"]

@@ -195,6 +195,27 @@ def test_no_handler_of_the_page_acts_for_one_who_may_only_look(app_at, lab, plac
     assert acting >= 10 and still()
 
 
+def test_no_handler_of_the_page_reads_a_path_for_an_owner_from_afar(app_at, lab):
+    """Whichever form it is in: a field that names a file is refused before its handler runs."""
+    app, still = app_at(Place.LAN), untouched(lab)
+    fields = {f"lt-{form}option-{name}" for form, name in (
+        ("", "corpus"), ("", "val_corpus"), ("tune-", "model_name"), ("tune-", "dataset"))}  # fmt: skip
+    refused = set()
+    with app.client() as client:
+        for dependency in client.get("/config", headers=app.bearer("owner")).json()["dependencies"]:
+            function = app.page.fns[dependency["id"]]
+            ids = [str(getattr(component, "elem_id", "")) for component in function.inputs]
+            if not dependency["backend_fn"] or not dependency["queue"] or not fields & set(ids):
+                continue
+            for field in fields & set(ids):
+                values = [getattr(component, "value", None) for component in function.inputs]
+                data = ["/etc/passwd" if i == field else value for i, value in zip(ids, values, strict=True)]
+                ended = called(client, app.bearer("owner"), dependency["id"], data)
+                assert "You may not use and see paths of this machine" in ended, (dependency["targets"], field, ended)
+                refused.add(field)
+    assert refused == fields and still()
+
+
 @pytest.mark.parametrize("place", [Place.LAN, Place.SPACE, Place.DEMO])
 def test_the_page_opens_without_an_error_for_one_who_may_only_look(app_at, place):
     app = app_at(place)

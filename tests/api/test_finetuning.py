@@ -163,7 +163,7 @@ def test_rows_are_shown_as_the_model_sees_them(tuned, root, tmp_path):
     file.write_text('{"prompt": "one", "completion": "two"}\n{"prompt": "one"}\n{nonsense\n', encoding="utf-8")
     seen = client.post(f"{AT}/examples", json=body_at(root, dataset=str(file), num_shown=1)).json()
     (row,) = seen["sequences"]
-    assert [text for text, learned in row["pieces"] if learned] == ["two<|im_end|>"]
+    assert "".join(text for text, learned in row["pieces"] if learned) == "two<|im_end|>"
     assert [problem["message"][:22] for problem in seen["problems"]] == [
         "Line 2 of rows.jsonl h",
         "Line 3 of rows.jsonl i",

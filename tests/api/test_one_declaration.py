@@ -37,7 +37,7 @@ class Where:
 
 KINDS = (
     Where(PretrainConfig, "pretrain", "StartRequest", "start", "lt-option-", "options"),
-    Where(FinetuneConfig, "finetune", "TuneStartRequest", "finetune_start", "lt-tune-", "finetune-options"),
+    Where(FinetuneConfig, "finetune", "TuneStartRequest", "finetune_start", "lt-tune-option-", "finetune-options"),
 )
 
 

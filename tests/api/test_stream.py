@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from llm_testing.api.gate import Gate
 from llm_testing.api.rest import rest_routes
 from tests.api.served import AT, BODY
+from tests.api.tuning_parts import body_at
 from tests.service.parts import run, until
 
 
@@ -107,3 +108,19 @@ def test_a_reader_that_leaves_makes_room_for_another(url, lab, monkeypatch):
             return reply.status_code == 200
 
     until(free)
+
+
+def test_a_stream_of_fine_tuning_is_silent_about_pretraining(url, lab, tmp_path):
+    with httpx.stream("GET", f"{url}/api/fine-tuning/events", timeout=60) as reply:
+        events = _events(reply.iter_lines())
+        first = next(events)["data"]
+        assert first["state"] == "idle" and first["eval_loss"] is None
+        run(lab)
+        started = httpx.post(f"{url}/api/fine-tuning/start", json=body_at(tmp_path, max_steps=2), timeout=60).json()
+        seen = []
+        for event in events:
+            seen.append(event)
+            if event["event"] == "status" and event["data"]["state"] in ("completed", "error"):
+                break
+    assert {event["data"]["run_id"] for event in seen if event["event"] == "status"} == {started["run_id"]}
+    assert seen[-1]["data"]["state"] == "completed" and steps(seen) == [0, 1, 2]

@@ -80,13 +80,14 @@ def test_what_repeats_the_run_is_understood(root, run_id, say, tmp_path):
 def test_an_adapter_goes_on_with_new_rows_and_a_run_is_extended(root, run_id, say, tmp_path):
     rows = write_rows(tmp_path / "more.jsonl", [{"prompt": f"six {i}", "completion": "hello there"} for i in range(8)])
     there = ("--runs-dir", root / "runs", "--json")
-    fork = say("finetune", "--resume-from", run_id, "--dataset", rows, "--max-steps", "12", *there)
+    flags = ("--resume-from", run_id, "--dataset", rows, "--max-steps", "60", "--lr-schedule", "constant")
+    fork = say("finetune", *flags, *there)
     assert fork.status == 0, fork.err
-    assert fork.json()["step"] == 36 and fork.json()["run_id"] != run_id
+    assert fork.json()["step"] == 60 and fork.json()["run_id"] != run_id
     asked = ("generate", fork.json()["run_id"], "--prompt", "six 3", "--temperature", "0", "--max-tokens", "8")
     assert say(*asked, "--runs-dir", root / "runs").out.startswith("hello there")
-    longer = say("resume", fork.json()["run_id"], "--max-steps", "38", *there)
-    assert (longer.status, longer.json()["step"]) == (0, 38), longer.err
+    longer = say("resume", fork.json()["run_id"], "--max-steps", "62", *there)
+    assert (longer.status, longer.json()["step"]) == (0, 62), longer.err
 
 
 def test_the_models_are_listed(say):

@@ -72,9 +72,9 @@ class CountingWorker:
     def __init__(self, worker):
         self.worker, self.jobs = worker, 0
 
-    def trace(self, job):
+    def trace(self, job, background=False):
         self.jobs += 1
-        return self.worker.trace(job)
+        return self.worker.trace(job, background)
 
     def close(self):
         """The worker is another's."""

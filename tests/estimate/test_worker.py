@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -68,3 +69,36 @@ def test_closing_gives_up_what_is_being_traced_and_nothing_starts_afterwards():
     with pytest.raises(TraceFailed, match="is ending"):
         worker.trace(job(config()))
     assert worker.pid is None
+
+
+class Slow(Worker):
+    """A worker whose first job takes until it is let go, and that writes down in which order it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.go, self.order = threading.Event(), []
+
+    def _ask(self, job):
+        self.order.append(job)
+        if job == "first":
+            self.go.wait(60)
+        return "done", job
+
+
+def test_what_somebody_waits_for_comes_before_what_is_traced_in_advance():
+    worker = Slow()
+
+    def waiting(count):
+        while len(worker._turns._waiters) < count:
+            pass
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(worker.trace, "first")
+        while not worker.order:
+            pass
+        pool.submit(worker.trace, "in advance", background=True)
+        waiting(1)
+        pool.submit(worker.trace, "urgent")
+        waiting(2)
+        worker.go.set()
+    assert worker.order == ["first", "urgent", "in advance"]

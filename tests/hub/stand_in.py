@@ -131,7 +131,7 @@ class HubServer(Server):
         there = (self.root / repo).is_dir()
         if not there:
             (self.root / repo).mkdir(parents=True)
-            self.private[repo] = bool(asked.get("private"))
+            self.private[repo] = asked.get("visibility") == "private"
         return _json({"url": f"{self.url}/{repo}", "name": repo}, 409 if there else 200)
 
     def _commit(self, repo: str, lines: list[dict]) -> Answer:

@@ -14,12 +14,12 @@ def queue(tmp_path):
 
 
 def test_runs_leave_in_the_order_they_came_also_after_a_restart(queue, tmp_path):
-    assert (queue.ids(), queue.pop_next()) == ([], None)
+    assert queue.ids() == []
     assert [queue.add(run_id) for run_id in (A, B, C)] == [0, 1, 2]
     assert queue.add(B) == 1
     again = RunQueue(tmp_path / "runs")
     assert again.ids() == [A, B, C]
-    assert [again.pop_next() for _ in range(4)] == [A, B, C, None]
+    assert [again.remove(run_id) for run_id in again.ids()] == [True] * 3 and again.ids() == []
     assert queue.ids() == []
     assert queue.damaged is None
 

@@ -49,6 +49,15 @@ def test_start_returns_at_once_and_the_view_follows_the_run(lab):
     assert live.train_loss and live.val_loss and live.tokens_seen == 192 and live.eta_s == 0
 
 
+def test_whoever_sees_that_a_run_has_ended_can_start_the_next(lab, monkeypatch):
+    ended_slowly = threading.Event()
+    monkeypatch.setattr(module_of_jobs, "free_memory", lambda device: ended_slowly.wait(0.5))
+    first = lab.start(TINY).run_id
+    until(lambda: lab.details(first)["state"] == "completed")
+    assert lab.start(TINY).run_id != first
+    assert ended(lab).state == "completed"
+
+
 def test_pause_keeps_the_trainer_and_resume_changes_nothing(lab):
     whole = run(lab, max_steps=12)
     run_id = lab.start({**TINY, "max_steps": 12}).run_id
@@ -279,14 +288,14 @@ def test_a_run_that_just_gets_its_turn_is_not_deleted(lab, monkeypatch):
     waiting = lab.start(LONG, queue=True).run_id
     popped, tried = threading.Event(), threading.Event()
 
-    def pop(self):
-        found = original(self)
+    def take_out(self, run_id):
+        found = original(self, run_id)
         popped.set()
         tried.wait(0.2)  # time for a deletion to slip in
         return found
 
-    original = RunQueue.pop_next
-    monkeypatch.setattr(RunQueue, "pop_next", pop)
+    original = RunQueue.remove
+    monkeypatch.setattr(RunQueue, "remove", take_out)
     lab.stop()
     assert popped.wait(60)
     with pytest.raises(WrongState, match="is active, so it is not deleted"):

@@ -1,5 +1,6 @@
 import pytest
 
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.train.optim import build_optimizer, parameter_groups
 from llm_testing.train.schedule import lr_at
 from tests.train.parts import config, training_step
@@ -20,6 +21,12 @@ def test_other_schedules():
     assert lr_at(3, 4, config(learning_rate=1.0, warmup_steps=0, lr_schedule="constant")) == 1.0
 
 
+def test_fine_tuning_warms_up_over_a_share_of_its_updates_rounded_up():
+    options = FinetuneConfig.build({"learning_rate": 1.0, "warmup_ratio": 0.25, "lr_schedule": "linear"})
+    rates = [lr_at(step, 10, options) for step in range(1, 11)]
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, *(6 / 7 - i / 7 for i in range(7))])
+
+
 def test_a_warm_up_longer_than_the_run_never_reaches_the_peak():
     assert lr_at(8, 8, config(learning_rate=1.0, warmup_steps=16)) == pytest.approx(0.5)
 
@@ -37,3 +44,5 @@ def test_optimizers_take_their_settings(name):
     optimizer = build_optimizer(model, config(optimizer=name, beta1=0.8, beta2=0.95, weight_decay=0.3))
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.95)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
+    # torch's own runs as one kernel, here and on CUDA.
+    assert optimizer.param_groups[0].get("fused", False) is (name == "adamw")

@@ -41,9 +41,10 @@ const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTi
 
 export class Charts {
   // `beside` stands in the toolbar; `onStep` hears which step was clicked.
-  constructor(element, { note = "", beside = null, onStep = null } = {}) {
+  constructor(element, { note = "", beside = null, onStep = null, flops = false } = {}) {
     this.beside = beside;
     this.onStep = onStep;
+    this.offersFlops = flops; // where runs say how many a token takes
     this.unit = "nats"; // or "bits", a byte
     this.view = kept("view", { log: false, smooth: 0.6, x: "step" });
     this.curves = [];
@@ -63,7 +64,7 @@ export class Charts {
     const smooth = el("input", { type: "range", min: 0, max: 0.98, step: 0.02, "aria-label": "smoothing", oninput: set("smooth", (t) => Number(t.value)) });
     smooth.value = this.view.smooth;
     const x = el("select", { "aria-label": "horizontal axis", onchange: set("x", (t) => t.value) },
-      [["step", "step"], ["tokens_seen", "tokens"], ["elapsed_s", "time"], ["flops", "FLOPs"]].map(([value, label]) => el("option", { value, selected: this.view.x === value }, label)));
+      [["step", "step"], ["tokens_seen", "tokens"], ["elapsed_s", "time"], ...(this.offersFlops ? [["flops", "FLOPs"]] : [])].map(([value, label]) => el("option", { value, selected: this.view.x === value }, label)));
     return el("div", { class: "lt-toolbar" },
       el("label", {}, log, " log"), el("label", {}, "smooth ", smooth), el("label", {}, "x ", x),
       this.beside ?? null, el("span", { class: "lt-spring" }),
@@ -106,7 +107,7 @@ export class Charts {
         if (this.onStep && !this.listening) {
           this.listening = true;
           this.plot.on("plotly_click", ({ points: [at] }) => {
-            const axis = axisOf(described, this.view.x);
+            const axis = this.axis(described);
             this.onStep(stepAt(this.runs[0], axis, at.x));
           });
         }
@@ -126,8 +127,12 @@ export class Charts {
     }, Math.min(MOST_REST_MS, REST * (performance.now() - began)));
   }
 
+  axis(described) {
+    return [...described.x_axes, ...(this.offersFlops ? [FLOPS] : [])].find((axis) => axis.column === this.view.x) ?? described.x_axes[0];
+  }
+
   traces(described) {
-    const axis = axisOf(described, this.view.x);
+    const axis = this.axis(described);
     const several = this.runs.length > 1;
     const ink = getComputedStyle(document.body).getPropertyValue("--lt-ink").trim() || "#222";
     const used = new Map();
@@ -162,7 +167,7 @@ export class Charts {
       hoverinfo: "skip", showlegend: false, legendgroup: run.runId, cliponaxis: false };
   }
 
-  // Stretches of steps that someone should look at, behind the curves: [{from, to, label}].
+  // Stretches of steps that someone should look at, behind the loss and the series that shows it: [{from, to, series, colour}].
   shade(regions) {
     this.regions = regions;
     return this.draw(true);
@@ -172,13 +177,14 @@ export class Charts {
     const columns = this.runs[0].curve.columns;
     if (!this.regions?.length || !columns || this.runs.length > 1) return [];
     const x = across(this.runs[0], columns, axis), at = (step) => x[Math.max(0, columns.step.findLastIndex((s) => s <= step))]; // prettier-ignore
-    return this.regions.flatMap(({ from, to, colour }) => described.panels.map((_, i) => ({ type: "rect", layer: "below", xref: axesOf(i).xaxis, yref: `${axesOf(i).yaxis} domain`, x0: at(from), x1: at(to), y0: 0, y1: 1, fillcolor: colour, opacity: 0.16, line: { width: 1, color: colour, dash: "dot" } })));
+    const panels = (series) => described.panels.flatMap((panel, i) => (i === 0 || panel.traces.some(({ column }) => column === series) ? [i] : []));
+    return this.regions.flatMap(({ from, to, colour, series }) => panels(series).map((i) => ({ type: "rect", layer: "below", xref: axesOf(i).xaxis, yref: `${axesOf(i).yaxis} domain`, x0: at(from), x1: at(to), y0: 0, y1: 1, fillcolor: colour, opacity: 0.16, line: { width: 1, color: colour, dash: "dot" } })));
   }
 
   // Brings a stretch of steps into sight, with some room on both sides.
   async lookAt(fromStep, toStep) {
     const [Plotly, described] = await Promise.all([loadPlotly(), loadFigures()]);
-    const axis = axisOf(described, this.view.x), { columns } = this.runs[0].curve, x = across(this.runs[0], columns, axis); // prettier-ignore
+    const axis = this.axis(described), { columns } = this.runs[0].curve, x = across(this.runs[0], columns, axis); // prettier-ignore
     const at = (step) => x[Math.max(0, columns.step.findLastIndex((s) => s <= step))] ?? 0;
     const from = at(fromStep), to = at(toStep), room = Math.max((to - from) * 0.5, (x.at(-1) - x[0]) * 0.02); // prettier-ignore
     this.plot.scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -189,7 +195,7 @@ export class Charts {
   async zoomed(change) {
     const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0], to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1]; // prettier-ignore
     if (from === undefined && !change["xaxis.autorange"]) return;
-    const described = await loadFigures(), axis = axisOf(described, this.view.x); // prettier-ignore
+    const described = await loadFigures(), axis = this.axis(described); // prettier-ignore
     clearTimeout(this.looking);
     this.looking = setTimeout(async () => {
       const news = await Promise.all(this.runs.map((run) => {
@@ -227,7 +233,7 @@ export class Charts {
     const narrow = width < NARROW_PX;
     const style = getComputedStyle(document.body);
     const css = (name) => style.getPropertyValue(name).trim();
-    const axis = axisOf(described, this.view.x);
+    const axis = this.axis(described);
     const grid = { gridcolor: css("--lt-grid"), zeroline: false, linecolor: css("--lt-grid"), tickfont: { size: 11 }, automargin: false };
     const rows = narrow ? [[0.64, 1], [0.48, 0.57], [0.32, 0.41], [0.16, 0.25], [0, 0.09]] : [[0.45, 1], [0, 0.27], [0, 0.27], [0, 0.27], [0, 0.27]];
     const columns = narrow ? [[0, 1], [0, 1], [0, 1], [0, 1], [0, 1]] : [[0, 1], [0, 0.2], [0.267, 0.467], [0.533, 0.733], [0.8, 1]];
@@ -272,13 +278,12 @@ export class Charts {
   fileName() { return (this.runs ?? []).map((run) => run.runId).join("-").slice(0, 80) || "llm-testing"; }
 }
 
-const FLOPS = { column: "flops", title: "training FLOPs, about 6 a parameter and token", divide: 1 };
-const axisOf = (described, x) => [...described.x_axes, FLOPS].find((axis) => axis.column === x) ?? described.x_axes[0];
+const FLOPS = { column: "flops", title: "training FLOPs", divide: 1 };
 
 // Where a run's points stand on the horizontal axis.
 function across(run, columns, axis) {
   if (axis.column !== "flops") return columns[axis.column].map((value) => (value == null ? null : value / axis.divide));
-  return columns.tokens_seen.map((value) => (value == null || !run.parameters ? null : 6 * run.parameters * value));
+  return columns.tokens_seen.map((value) => (value == null || !run.flops ? null : run.flops * value));
 }
 
 // Losses in bits a byte: the run's own validations say how many nats of its tokens one is.

@@ -5,9 +5,9 @@ import { ask } from "./feed.js";
 import { mayAct } from "./history_marks.js";
 import * as words from "./words.js";
 
-const SIGNS = { bad: "✕", warn: "▲", note: "i" };
-const WORDS = { bad: "Trouble", warn: "Watch out", note: "Good to know" };
-const COLOURS = { bad: "--lt-bad", warn: "--lt-paused", note: "--lt-running" };
+const SIGNS = { problem: "✕", hint: "i" };
+const WORDS = { problem: "Trouble", hint: "Worth knowing" };
+const COLOURS = { problem: "--lt-bad", hint: "--lt-paused" };
 
 export class Coach {
   // `act` does what a finding proposes.
@@ -34,17 +34,17 @@ export class Coach {
   draw() {
     const css = getComputedStyle(document.body);
     show(this.element, [this.runId, this.found, mayAct()], () => {
-      this.charts.shade(this.found.filter((one) => one.from_step != null).map((one) => ({ from: one.from_step, to: one.to_step, colour: css.getPropertyValue(COLOURS[one.level] ?? COLOURS.note).trim() })));
+      this.charts.shade(this.found.flatMap((one) => (one.regions.length ? one.regions : [[one.from_step, one.to_step]]).map(([from, to]) => ({ from, to, series: one.series, colour: css.getPropertyValue(COLOURS[one.severity] ?? COLOURS.hint).trim() }))));
       return this.found.map((one) => this.card(one));
     });
   }
 
   card(one) {
-    return el("div", { class: `lt-finding lt-finding-${one.level}` },
-      el("span", { class: "lt-sign", "aria-hidden": "true" }, SIGNS[one.level] ?? SIGNS.note),
-      el("div", {}, el("strong", {}, el("span", { class: "lt-unseen" }, `${WORDS[one.level] ?? ""}: `), words.plain(one.title)), el("p", {}, words.plain(one.text)),
+    return el("div", { class: `lt-finding lt-finding-${one.severity}` },
+      el("span", { class: "lt-sign", "aria-hidden": "true" }, SIGNS[one.severity] ?? SIGNS.hint),
+      el("div", {}, el("strong", {}, el("span", { class: "lt-unseen" }, `${WORDS[one.severity] ?? ""}: `), words.plain(one.title)), el("p", {}, words.plain(one.why)),
         el("div", { class: "lt-doing" },
-          one.from_step != null ? el("button", { type: "button", class: "lt-link", onclick: () => this.charts.lookAt(one.from_step, one.to_step) }, `Show steps ${words.number(one.from_step)} to ${words.number(one.to_step)}`) : null,
-          one.action && mayAct() ? el("button", { type: "button", class: "lt-link", onclick: () => this.act(one.action) }, words.plain(one.action.title)) : null))); // prettier-ignore
+          el("button", { type: "button", class: "lt-link", onclick: () => this.charts.lookAt(one.from_step, one.to_step) }, one.from_step === one.to_step ? `Show step ${words.number(one.from_step)}` : `Show steps ${words.number(one.from_step)} to ${words.number(one.to_step)}`),
+          mayAct() ? el("button", { type: "button", class: "lt-link", onclick: () => this.act(one) }, words.plain(one.label)) : null))); // prettier-ignore
   }
 }

@@ -7,7 +7,7 @@ import { ACTIVE, badge, el, keep, kept, show } from "./dom.js";
 import { ask, Curve } from "./feed.js";
 import { MOST_DRAWN, openRun, state, tick } from "./history_state.js";
 import { optionTitles } from "./options.js";
-import { MeanCurve, seedGroups } from "./seeds.js";
+import { MeanCurve } from "./seeds.js";
 import { Scatter } from "./scatter.js";
 import * as words from "./words.js";
 
@@ -17,6 +17,7 @@ export class Comparison {
   constructor(box) {
     this.curves = new Map();
     this.means = new Map();
+    this.wasActive = new Set();
     this.head = el("div", { class: "lt-compared" });
     this.said = el("div", { role: "status" });
     this.differ = el("div", { class: "lt-table-box" });
@@ -27,7 +28,7 @@ export class Comparison {
     this.together.checked = kept("seeds", true);
     this.seeds = el("label", { hidden: true, title: "Runs that differ in their seed alone are drawn as their mean, with a band from the lowest to the highest" }, this.together, " seeds as one");
     const charts = el("div", { class: "lt-charts" });
-    this.charts = new Charts(charts, { note: "None of these runs has a point yet.", beside: [el("label", {}, "loss in ", this.unit), this.seeds], onStep: (step) => this.samples.seek(step) });
+    this.charts = new Charts(charts, { note: "None of these runs has a point yet.", beside: [el("label", {}, "loss in ", this.unit), this.seeds], flops: true, onStep: (step) => this.samples.seek(step) });
     this.samples = new SampleColumns();
     this.scatter = new Scatter();
     box.replaceChildren(this.head, this.said,
@@ -45,8 +46,8 @@ export class Comparison {
     const others = this.ids !== ids;
     this.ids = ids;
     try {
-      await Promise.all([this.results(runs, ids, others), this.points(runs, ids)]);
-      this.samples.show(runs.map((run, i) => ({ ...run, letter: LETTERS[i] })), others);
+      await this.compare(runs, ids, others);
+      await this.follow(runs, ids);
     } catch (error) {
       if (this.ids === ids) this.said.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
     }
@@ -64,67 +65,66 @@ export class Comparison {
     ]); // prettier-ignore
   }
 
-  // Settings do not change while a run trains, and results only now and then: asked again when one of the runs has ended or validated.
-  async results(runs, ids, others) {
+  // Settings do not change while a run trains, and results now and then: asked again when a run ended or validated.
+  async compare(runs, ids, others) {
     const key = runs.map((run) => [run.run_id, run.state, run.val_loss, run.name]).join();
     if (!others && key === this.asked) return;
     this.asked = key;
-    const [{ value }, titles] = await Promise.all([ask("compare", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
+    const [{ value }, texts, titles] = await Promise.all([ask("compare", { runs: ids }), ask("side_by_side", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
     if (this.ids !== ids) return;
     this.said.replaceChildren();
     this.found = value;
-    this.tokensDiffer = value.tokens_differ ?? tokensDiffer(runs, value);
     const named = runs.map((run, i) => ({ ...run, letter: LETTERS[i] }));
-    show(this.differ, [value, key], () => differences(value, named, titles));
-    show(this.hints, [this.tokensDiffer], () => (this.tokensDiffer ? el("p", { class: "lt-hint" }, "Their tokens differ, so a loss a token of one says nothing about the other; bits a byte can be compared.") : []));
-    show(this.unit, [this.tokensDiffer, this.chosenUnit], () =>
-      [["auto", `${this.tokensDiffer ? "bits a byte" : "nats a token"} (auto)`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([value_, title]) => el("option", { value: value_, selected: value_ === this.chosenUnit }, title)),
-    );
-    this.scatter.show(named, value, titles, this.tokensDiffer);
-    this.draw();
-  } // prettier-ignore
-
-  // Only new points, by cursor, and only of runs that still train.
-  async points(runs, ids) {
-    const due = runs.filter((run) => !this.curves.has(run.run_id) || ACTIVE.includes(run.state) || this.wasActive?.has(run.run_id));
-    this.wasActive = new Set(runs.filter((run) => ACTIVE.includes(run.state)).map((run) => run.run_id));
-    for (const run of due) if (!this.curves.has(run.run_id)) this.curves.set(run.run_id, new Curve(run.run_id));
-    const news = await Promise.all(due.map((run) => this.curves.get(run.run_id).more()));
-    if (this.ids !== ids) return;
+    show(this.differ, [value.differing, value.results, key], () => differences(value, named, titles));
+    show(this.hints, [value.why], () => (value.why ? el("p", { class: "lt-hint" }, value.why) : []));
+    const auto = value.why ? "bits a byte" : "nats a token";
+    show(this.unit, [auto, this.chosenUnit], () =>
+      [["auto", `${auto} (auto)`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([name, title]) => el("option", { value: name, selected: name === this.chosenUnit }, title)),
+    ); // prettier-ignore
+    for (const run of runs) {
+      if (this.curves.has(run.run_id)) continue;
+      const curve = new Curve(run.run_id);
+      curve.begin(value.curves[run.run_id]);
+      this.curves.set(run.run_id, curve);
+    }
     for (const id of this.curves.keys()) if (!state.ticked.has(id)) { this.curves.delete(id); this.means.clear(); } // prettier-ignore
-    if (this.ids === ids && (news.some(Boolean) || this.drawnIds !== ids)) await this.draw();
+    this.samples.show(named, texts.value.prompts, others);
+    this.scatter.show(named, value, titles);
+    await this.draw();
+  }
+
+  // Only new points, by cursor, and only of runs that still train; once more when they have ended.
+  async follow(runs, ids) {
+    const live = runs.filter((run) => ACTIVE.includes(run.state) || this.wasActive.has(run.run_id));
+    this.wasActive = new Set(runs.filter((run) => ACTIVE.includes(run.state)).map((run) => run.run_id));
+    const news = await Promise.all(live.map((run) => this.curves.get(run.run_id)?.more()));
+    if (this.ids === ids && news.some(Boolean)) await this.draw();
   }
 
   async draw() {
     const runs = this.runs();
     if (!runs.every((run) => this.curves.has(run.run_id))) return;
-    this.drawnIds = this.ids;
-    const unit = this.chosenUnit === "auto" ? (this.tokensDiffer ? "bits" : "nats") : this.chosenUnit;
-    this.charts.unit = unit;
+    this.charts.unit = this.chosenUnit !== "auto" ? this.chosenUnit : this.found?.why ? "bits" : "nats";
     await this.charts.show(this.drawn(runs));
   }
 
   // What the charts draw: each run, or the mean of those that differ in their seed alone.
   drawn(runs) {
-    const one = (run) => ({ curve: this.curves.get(run.run_id), runId: run.run_id, name: run.name || run.run_id, colour: run.colour, letter: letterOf(runs, run), parameters: run.num_parameters });
-    const groups = this.found ? seedGroups(this.found.differing, runs.map((run) => run.run_id)) : []; // prettier-ignore
-    this.seeds.hidden = !groups.some((group) => group.length > 1);
+    const one = (run) => ({ curve: this.curves.get(run.run_id), runId: run.run_id, name: run.name || run.run_id, colour: run.colour, letter: letterOf(runs, run), flops: this.found?.flops[run.run_id]?.per_token });
+    const groups = (this.found?.groups ?? []).map(({ run_ids: ids }) => ids.filter((id) => runs.some((run) => run.run_id === id))).filter((ids) => ids.length > 1);
+    this.seeds.hidden = !groups.length;
     if (this.seeds.hidden || !this.together.checked) return runs.map(one);
-    return groups.map((ids) => {
+    const alone = runs.filter((run) => !groups.some((ids) => ids.includes(run.run_id)));
+    return [...alone.map(one), ...groups.map((ids) => {
       const members = ids.map((id) => runs.find((run) => run.run_id === id));
-      if (members.length < 2) return one(members[0]);
       const key = ids.join();
       if (!this.means.has(key)) this.means.set(key, new MeanCurve(members.map((run) => this.curves.get(run.run_id))));
       const letters = members.map((run) => letterOf(runs, run)).join("");
       return { ...one(members[0]), curve: this.means.get(key), runId: key, letter: letters, name: `mean of ${letters}` };
-    });
+    })];
   }
 }
 
 export const comparison = (box) => new Comparison(box);
 
 const letterOf = (runs, run) => LETTERS[runs.indexOf(run)];
-
-function tokensDiffer(runs, found) {
-  return new Set(runs.map((run) => run.tokenizer)).size > 1 || "vocab_size" in found.differing || "corpus" in found.differing;
-}

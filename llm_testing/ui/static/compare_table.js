@@ -8,18 +8,23 @@ const bits = (value) => (value == null ? words.DASH : value.toFixed(3));
 // key, title, words, and whether the lowest or the highest is the best of them.
 export const RESULTS = [
   ["val_bits_per_byte", "Val bits/byte", bits, "low"],
+  ["best_val_bits_per_byte", "Best bits/byte", bits, "low"],
   ["val_loss", "Final val loss", words.loss, "low"],
   ["best_val_loss", "Best val loss", words.loss, "low"],
   ["tokens_per_s", "Tokens/s", words.short, "high"],
   ["peak_bytes", "Peak memory", words.bytes, "low"],
   ["elapsed_s", "Time", words.duration, "low"],
   ["tokens_seen", "Tokens", words.short, null],
+  ["flops", "FLOPs", (value) => (value == null ? words.DASH : value.toExponential(1)), null],
   ["num_parameters", "Parameters", words.short, null],
 ];
 
+const A_TOKEN = ["val_loss", "best_val_loss"];
+
 export function differences(found, runs, titles) {
   const options = Object.entries(found.differing).map(([name, values]) => ({ title: (titles[name] ?? name).split(",")[0], name, cells: runs.map((run) => words.value(values[run.run_id])), kind: "option" }));
-  const results = RESULTS.map(([key, title, say, best]) => {
+  const results = RESULTS.map(([key, title, say, wanted]) => {
+    const best = found.why && A_TOKEN.includes(key) ? null : wanted; // a loss a token of other tokens is no better or worse
     const values = runs.map((run) => found.results[run.run_id]?.[key] ?? null);
     return { title, name: key, cells: values.map(say), best: values.map((value) => isBest(value, values, best)), kind: "result", known: values.some((value) => value != null) };
   }).filter((row) => row.known); // prettier-ignore

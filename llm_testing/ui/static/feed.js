@@ -86,6 +86,11 @@ export class Curve {
     this.clear();
   }
 
+  // Begins with what another answer told of it; more() goes on from there.
+  begin({ columns, next, thinned: thin }) {
+    Object.assign(this, { columns, next, thin, detail: null });
+  }
+
   clear() { this.columns = null; this.next = -1; this.thin = false; this.detail = null; }
 
   get length() { return this.columns?.step.length ?? 0; }
@@ -101,7 +106,7 @@ export class Curve {
     if (rewound) this.cut(news.rewound_to);
     this.next = news.next;
     if (!this.columns) this.columns = news.columns;
-    else for (const [name, values] of Object.entries(news.columns)) this.columns[name].push(...values);
+    else for (const [name, values] of Object.entries(this.columns)) values.push(...(news.columns[name] ?? news.columns.step.map(() => null)));
     this.thin ||= news.thinned || this.length > 2 * MOST_POINTS;
     if (this.length > 2 * MOST_POINTS) this.columns = thinned(this.columns, MOST_POINTS);
     return rewound || news.columns.step.length > 0;
@@ -123,8 +128,11 @@ export class Curve {
     if (!this.thin || !this.columns) return false;
     const within = this.detail && this.detail.from <= from && this.detail.to >= to && !this.detail.thin;
     if (within) return false;
-    const { value } = await ask("points", { run: this.runId, from: Math.floor(from), to: Math.ceil(to) });
-    this.detail = { from, to, columns: value.columns, thin: value.thinned };
+    const { value } = await ask("points", { run: this.runId, x: "step", from_x: from, to_x: to });
+    const { step } = value.columns; // one point more at either side
+    if (!step.length) return false;
+    const own = Object.keys(this.columns).map((name) => [name, value.columns[name] ?? step.map(() => null)]);
+    this.detail = { from: Math.min(from, step[0]), to: Math.max(to, step.at(-1)), columns: Object.fromEntries(own), thin: value.thinned };
     return true;
   }
 

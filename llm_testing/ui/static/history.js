@@ -8,6 +8,7 @@ import { OpenedRun } from "./history_run.js";
 import { fromAddress, onChange, patchLive, reloadRuns, state } from "./history_state.js";
 import { RunTable } from "./history_table.js";
 import { mountQueue } from "./queue.js";
+import { mountSweep } from "./sweep.js";
 import { Trash } from "./trash.js";
 
 const REFRESH_MS = 4000, MORE_MS = 10; // prettier-ignore
@@ -17,12 +18,13 @@ export function mountRuns(element, feed) {
   const box = element.querySelector(".lt-runs");
   const filters = new Filters(() => draw());
   const table = new RunTable(filters), bulk = new BulkBar(filters), trash = new Trash(() => reloadRuns()); // prettier-ignore
-  const queue = el("section", { class: "lt-waiting", hidden: true }), empty = el("div", {}); // prettier-ignore
+  const queue = el("section", { class: "lt-waiting", hidden: true }), sweep = el("div", {}), empty = el("div", {}); // prettier-ignore
   mountQueue(queue, feed);
+  mountSweep(sweep, feed);
   const tools = el("div", { class: "lt-history-tools" }, filters.search, table.columnsMenu());
   const tags = el("datalist", { id: "lt-known-tags" });
   const list = el("div", {}, tools, filters.line, el("div", { class: "lt-doing" }, filters.count, filters.clear, el("span", { class: "lt-hint lt-how" }, "Open a run by its name; tick two or more to compare them.")), bulk.element, table.element);
-  box.replaceChildren(queue, list, empty, trash.fold, tags);
+  box.replaceChildren(queue, list, empty, sweep, trash.fold, tags);
   let count = null;
   function draw() {
     const none = state.read && !state.runs.length;

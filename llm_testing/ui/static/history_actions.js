@@ -32,7 +32,7 @@ export class RunActions {
     if (this.run?.run_id !== run?.run_id) this.place.replaceChildren();
     this.run = run;
     this.record = record;
-    const can = record?.possible ?? {};
+    const can = record?.actions ?? {};
     show(this.line, [run?.run_id, run?.archived, can, record?.checkpoints?.map((c) => [c.id, c.damaged])], () => (run ? this.buttons(can) : []));
   }
 
@@ -58,6 +58,15 @@ export class RunActions {
   settings(changes = {}) {
     return { ...this.record.config, resume_from: null, name: `${this.run.name || this.run.run_id}, again`.slice(0, 80), ...changes };
   }
+
+  // What the coach proposes: a new run from before the trouble with some options changed, a stop, or a look at memory.
+  propose({ action, changes, step }) {
+    if (action === "stop") return void call("POST", `${this.kind.track}/stop`, { run_id: this.run.run_id, mode: "save" }).then(() => this.say("It stops after this step, and is saved."), (error) => this.say(error.message, true)).finally(() => this.feed.wake());
+    if (action === "estimate") return showTab("vram");
+    const from = (this.record.checkpoints ?? []).find((c) => c.step === step && !c.damaged);
+    if (from) fork(from.id, this.kind.of, changes);
+    else fork(null, this.kind.of, this.settings(changes));
+  } // prettier-ignore
 
   button(label, reason, act, kind = "") {
     return el("button", { type: "button", class: `lt-button ${kind}`, "data-action": label.split(" ")[0].toLowerCase(), "aria-disabled": reason ? "true" : null, title: reason ? words.plain(reason) : null,
@@ -104,8 +113,10 @@ export class RunActions {
     const list = el("div", { class: "lt-menu" }, [
       weights ? [`pretraining/runs/${run}/download`, `Everything as zip, with its checkpoints (${words.bytes(this.record.bytes)})`] : null,
       [`pretraining/runs/${run}/download?checkpoints=false`, "Zip without weights, to read elsewhere"],
+      [`runs/${run}/report`, "Report: one page with its charts, opens without a network"],
       [`pretraining/runs/${run}/metrics.csv`, "Curves as CSV"],
       [`pretraining/runs/${run}/samples.csv`, "Samples as CSV"],
+      [`runs/${run}/tensorboard`, "TensorBoard event files"],
     ].filter(Boolean).map(([address, label]) => el("a", { class: "lt-menu-link", href: at(address), download: "" }, label))); // prettier-ignore
     const model = (this.record.checkpoints ?? []).filter((c) => !c.damaged).at(-1);
     if (this.run.kind === "finetune" && model) {
@@ -125,7 +136,7 @@ export class RunActions {
         try {
           await call("DELETE", `pretraining/runs/${id}`);
           close();
-          document.dispatchEvent(new CustomEvent("lt-deleted", { detail: [id] }));
+          document.dispatchEvent(new CustomEvent("lt-deleted", { detail: { run_id: id, bytes } }));
           closeView();
           await reloadRuns();
         } catch (error) { this.say(error.message, true); }

@@ -12,7 +12,7 @@ export class BulkBar {
     this.ask = el("div", {});
     this.said = el("div", { role: "status" });
     this.element = el("div", {}, this.bar, this.ask, this.said);
-    document.addEventListener("lt-deleted", (event) => this.deleted(event.detail));
+    document.addEventListener("lt-deleted", (event) => this.deleted([event.detail.run_id], event.detail.bytes));
   }
 
   draw() {
@@ -43,20 +43,21 @@ export class BulkBar {
   async bulk(body, runs, done) {
     this.ask.replaceChildren();
     try {
-      await call("POST", "runs/bulk", { run_ids: runs.map((run) => run.run_id), ...body });
-      this.say(`${plural(runs.length)} ${done}.`);
+      const { done: all, refused } = await call("POST", "runs/bulk", { runs: runs.map((run) => run.run_id), ...body });
+      this.say(`${plural(all.length)} ${done}.`, Object.values(refused));
     } catch (error) {
-      this.say(error.message, true);
+      this.say("", [error.message]);
     }
     await reloadRuns();
   }
 
   tag(runs) {
     const input = el("input", { type: "text", class: "lt-input", placeholder: "tags, with commas; -tag takes one away", "aria-label": "Tags to add", list: "lt-known-tags" });
-    const form = el("form", { class: "lt-question", onkeydown: (event) => { if (event.key === "Escape") this.ask.replaceChildren(); }, onsubmit: (event) => {
+    const form = el("form", { class: "lt-question", onkeydown: (event) => { if (event.key === "Escape") this.ask.replaceChildren(); }, onsubmit: async (event) => {
       event.preventDefault();
-      const tags = tagsOf(input.value);
-      this.bulk({ action: "tag", add: tags.filter((tag) => !tag.startsWith("-")), remove: tags.filter((tag) => tag.startsWith("-")).map((tag) => tag.slice(1)) }, runs, "tagged");
+      const tags = tagsOf(input.value), off = tags.filter((tag) => tag.startsWith("-")).map((tag) => tag.slice(1)), on = tags.filter((tag) => !tag.startsWith("-")); // prettier-ignore
+      if (on.length) await this.bulk({ action: "tag", tags: on }, runs, `tagged ${on.join(", ")}`);
+      if (off.length) await this.bulk({ action: "untag", tags: off }, runs, `without ${off.join(", ")}`);
     } }, input, el("button", { type: "submit", class: "lt-button" }, "Tag"), el("button", { type: "button", class: "lt-button", onclick: () => this.ask.replaceChildren() }, "Cancel")); // prettier-ignore
     this.ask.replaceChildren(form);
     input.focus();
@@ -73,40 +74,47 @@ export class BulkBar {
 
   async delete(runs) {
     this.ask.replaceChildren();
-    const gone = [], troubles = []; // prettier-ignore
-    for (const run of runs) {
-      try {
-        await call("DELETE", `pretraining/runs/${run.run_id}`);
-        gone.push(run.run_id);
-      } catch (error) {
-        troubles.push(error.message);
-      }
+    try {
+      const { done, refused, bytes } = await call("POST", "runs/bulk", { runs: runs.map((run) => run.run_id), action: "delete" });
+      this.deleted(done, bytes, Object.values(refused));
+    } catch (error) {
+      this.say("", [error.message]);
     }
-    this.deleted(gone, troubles);
     await reloadRuns();
   }
 
   // Said with its undo, for as long as nothing else is.
-  deleted(ids, troubles = []) {
+  deleted(ids, bytes, troubles = []) {
     const undo = el("button", { type: "button", class: "lt-link", id: "lt-undo", onclick: async () => {
       try {
-        for (const id of ids) await call("POST", `pretraining/runs/${id}/restore`);
-        this.say(`${plural(ids.length)} back in the list.`);
-      } catch (error) { this.say(error.message, true); }
+        const { done, refused } = await call("POST", "runs/bulk", { runs: ids, action: "restore" });
+        this.say(`${plural(done.length)} back in the list.`, Object.values(refused));
+      } catch (error) { this.say("", [error.message]); }
       await reloadRuns();
     } }, "Undo"); // prettier-ignore
     this.said.replaceChildren(
-      ...(ids.length ? [el("p", { class: "lt-hint" }, `${plural(ids.length)} moved to the trash. `, undo)] : []),
-      ...troubles.map((said) => el("p", { class: "lt-warning" }, words.plain(said))),
+      ...(ids.length ? [el("p", { class: "lt-hint" }, `${plural(ids.length)} (${words.bytes(bytes)}) moved to the trash. `, undo)] : []),
+      ...troubles.map(warning),
     );
   }
 
-  export() {}
+  export(runs) {
+    const ids = runs.map((run) => run.run_id).join(), close = () => this.ask.replaceChildren(); // prettier-ignore
+    const link = (address, label) => el("a", { class: "lt-button", href: new URL(`../../api/${address}`, import.meta.url).href, download: "" }, label);
+    const several = runs.length <= MOST_DRAWN && runs.every((run) => !run.damaged);
+    const box = el("div", { class: "lt-question", role: "dialog", "aria-label": "Export", onkeydown: (event) => { if (event.key === "Escape") close(); } },
+      several ? link(`compare/report?runs=${ids}`, "Report: one page that opens without a network") : el("span", { class: "lt-hint" }, `A report takes at most ${MOST_DRAWN} whole runs.`),
+      link(`runs/export?runs=${ids}&checkpoints=false`, "Zip without weights"), link(`runs/export?runs=${ids}&checkpoints=true`, "Zip with checkpoints"), link(`runs/tensorboard?runs=${ids}`, "TensorBoard"),
+      el("button", { type: "button", class: "lt-button", onclick: close }, "Close")); // prettier-ignore
+    this.ask.replaceChildren(box);
+    box.querySelector("a").focus();
+  }
 
-  say(text, bad = false) {
-    this.said.replaceChildren(el("p", { class: bad ? "lt-warning" : "lt-hint" }, words.plain(text)));
+  say(text, troubles = []) {
+    this.said.replaceChildren(...(text ? [el("p", { class: "lt-hint" }, words.plain(text))] : []), ...troubles.map(warning));
   }
 }
 
+const warning = (said) => el("p", { class: "lt-warning" }, words.plain(said));
 const action = (label, onclick) => el("button", { type: "button", class: "lt-link", onclick }, label);
 const plural = (count) => `${words.number(count)} ${count === 1 ? "run" : "runs"}`;

@@ -83,11 +83,13 @@ export class OpenedRun {
     if (this.shown !== run.run_id) return;
     const failed = record.error && !this.error;
     this.error = record.error ?? null;
+    this.view.flops = record.flops?.per_token;
     if (failed) this.curves(run);
     this.actions.about(run, record);
-    this.peak = record.measured_peak_bytes;
+    this.peak = record.memory.measured_bytes;
     show(this.figures, [run, this.peak], () => figures(run, this.peak));
     show(this.facts, record, () => factsOf(run, record));
+    this.coach.about(run).catch((error) => this.trouble(error.message));
   }
 
   heading(run) {

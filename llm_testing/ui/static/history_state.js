@@ -44,7 +44,7 @@ export function reloadRuns() {
 
 async function look() {
   try {
-    const news = await ask("runs", {}, tag);
+    const news = await ask("runs", { archived: "all" }, tag);
     state.error = null;
     if (news.same && state.read) return;
     tag = news.tag;
@@ -101,6 +101,12 @@ export function tick(runIds, on) {
   if (state.ticked.size > 1) state.showing = "compare";
   else if (state.showing === "compare") state.showing = state.open ? "run" : null;
   changed();
+}
+
+// These alone, in place of what was ticked.
+export function compareThese(runIds) {
+  state.ticked.clear();
+  tick(runIds, true);
 }
 
 // From another tab of the page.

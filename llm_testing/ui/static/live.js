@@ -60,7 +60,7 @@ export class RunView {
     // Run History compares by ticks, and names its run above.
     this.overlay = inHistory ? null : new Overlay(() => { this.drawn = null; this.read(); });
     this.timeline = new Timeline(this.samples);
-    this.charts = new Charts(charts, { note, beside: this.overlay?.fold, onStep: (step) => this.timeline.seek(step) });
+    this.charts = new Charts(charts, { note, beside: this.overlay?.fold, flops: inHistory, onStep: (step) => this.timeline.seek(step) });
     this.reading = false;
     this.texts();
   }
@@ -96,7 +96,7 @@ export class RunView {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
         if (points || !this.drawn || this.drawn !== curve) {
           this.drawn = curve;
-          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour, parameters: this.run.num_parameters }, ...((await this.overlay?.beside(this.run.run_id)) ?? [])]);
+          await this.charts.show([{ curve, runId: this.run.run_id, name: this.run.name, colour: this.run.colour, flops: this.flops }, ...((await this.overlay?.beside(this.run.run_id)) ?? [])]);
         }
         if (said) { this.texts(); this.state(); }
       }

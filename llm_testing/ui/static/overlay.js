@@ -86,7 +86,7 @@ export class Overlay {
         }
         const curve = new Curve(id);
         await curve.more();
-        this.curves.set(id, { curve, runId: id, name: run.name || id, colour: run.colour, parameters: run.num_parameters });
+        this.curves.set(id, { curve, runId: id, name: run.name || id, colour: run.colour });
       }
     }
     return wanted.flatMap((id) => this.curves.get(id) ?? []);

@@ -9,10 +9,10 @@ const COPIES = [["cli", "Command line"], ["yaml", "YAML"], ["python", "Python"]]
 export function factsOf(run, record) {
   return [
     settings(record),
-    record.copies ? repeat(record.copies) : null,
+    repeat(record.repeat),
     memory(record),
     files(run, record),
-    fold("Environment and data", pairs({ ...record.environment, ...record.data })),
+    fold("Environment and data", pairs({ ...record.data, ...record.environment })),
     el("p", { class: "lt-hint" }, `Run id ${run.run_id}`, parentWords(record)),
   ];
 }
@@ -29,6 +29,7 @@ function settings(record) {
 }
 
 function repeat(copies) {
+  if (!copies?.cli) return copies?.reason ? fold("Repeat this run", el("p", { class: "lt-hint" }, words.plain(copies.reason))) : null; // not for viewers
   const said = el("span", { role: "status", class: "lt-hint" }), code = el("pre", { class: "lt-preview", tabindex: 0 }); // prettier-ignore
   let shown = "cli";
   const tabs = COPIES.map(([name, title]) =>
@@ -48,14 +49,15 @@ function repeat(copies) {
 }
 
 function memory(record) {
-  const estimated = record.estimated_bytes, measured = record.measured_peak_bytes; // prettier-ignore
+  const { estimated_bytes: estimated, measured_bytes: measured, terms } = record.memory;
   if (estimated == null && measured == null) return null;
   const most = Math.max(estimated ?? 0, measured ?? 0) || 1;
   const line = (title, value) =>
     el("div", { class: "lt-against" }, el("span", {}, title), el("span", { class: "lt-bar-ground" }, el("span", { class: "lt-bar", style: `width:${(100 * (value ?? 0)) / most}%` })), el("b", {}, words.bytes(value))); // prettier-ignore
   const off = estimated && measured ? (100 * (estimated - measured)) / measured : null;
   return fold("Memory: estimate against measured", el("div", {}, line("Estimated", estimated), line("Measured peak", measured),
-    el("p", { class: "lt-hint" }, off === null ? "There is only one of the two, so nothing can be said about the estimate." : Math.abs(off) < 0.5 ? "The estimate was right." : `The estimate was ${Math.abs(off).toFixed(0)} % too ${off > 0 ? "high" : "low"}.`))); // prettier-ignore
+    el("p", { class: "lt-hint" }, off === null ? "There is only one of the two, so nothing can be said about the estimate." : Math.abs(off) < 0.5 ? "The estimate was right." : `The estimate was ${Math.abs(off).toFixed(0)} % too ${off > 0 ? "high" : "low"}.`),
+    terms ? el("table", { class: "lt-table lt-pairs" }, Object.entries(terms).map(([name, bytes]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", { class: "lt-number" }, words.bytes(bytes))))) : null)); // prettier-ignore
 }
 
 function files(run, record) {
@@ -64,7 +66,7 @@ function files(run, record) {
   return fold(
     `Files (${words.bytes(record.bytes)})`,
     el("div", {},
-      rows.length ? el("table", { class: "lt-table" }, rows.map((file) => el("tr", {}, el("td", {}, words.plain(file.name ?? file.path)), el("td", { class: "lt-number" }, words.bytes(file.bytes))))) : null,
+      rows.length ? el("table", { class: "lt-table" }, rows.map((file) => el("tr", {}, el("td", {}, words.plain(file.path)), el("td", { class: "lt-number" }, words.bytes(file.bytes))))) : null,
       checkpoints.length ? el("table", { class: "lt-table" }, el("thead", {}, el("tr", {}, ["Checkpoint at step", "Size", ""].map((title) => el("th", {}, title)))), el("tbody", {}, checkpoints.map((c) => el("tr", {}, el("td", {}, words.number(c.step)), el("td", {}, words.bytes(c.bytes)), el("td", {}, words.plain(c.damaged ? `damaged: ${c.damaged}` : "whole")))))) : el("p", { class: "lt-hint" }, "It has no checkpoints.")),
   ); // prettier-ignore
 }
@@ -74,7 +76,7 @@ function parentWords(record) {
   return parent?.run_id ? `, forked from step ${words.number(parent.step)} of ${parent.run_id}` : "";
 }
 
-const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
+const pairs = (values) => el("table", { class: "lt-table lt-pairs" }, Object.entries(values ?? {}).filter(([, value]) => value != null && value.length !== 0).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), el("td", {}, value == null ? words.DASH : words.value(value)))));
 
 // What is unfolded stays so from run to run, and while a live run's facts change.
 const unfolded = new Set();

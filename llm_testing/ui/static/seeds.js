@@ -5,16 +5,6 @@ const CELLS = 300;
 const MEANS = ["train_loss", "val_loss", "val_bits_per_byte", "final_val_loss", "lr", "grad_norm", "tokens_per_s", "peak_bytes", "tokens_seen", "elapsed_s"]; // prettier-ignore
 const RARE = ["val_loss", "val_bits_per_byte", "final_val_loss"];
 
-// Groups of run ids with the same settings; `differing` is what /live/compare says of all of them.
-export function seedGroups(differing, runIds) {
-  const found = new Map();
-  for (const id of runIds) {
-    const key = JSON.stringify(Object.entries(differing).filter(([name]) => name !== "seed").map(([, values]) => values[id] ?? null)); // prettier-ignore
-    found.set(key, [...(found.get(key) ?? []), id]);
-  }
-  return [...found.values()];
-}
-
 export class MeanCurve {
   constructor(curves) {
     this.curves = curves;

@@ -4,7 +4,7 @@ import { call } from "./call.js";
 import { el, show } from "./dom.js";
 import { ask } from "./feed.js";
 import { draftConfig } from "./form.js";
-import { onChange, reloadRuns, state, tick } from "./history_state.js";
+import { compareThese, onChange, openRun, reloadRuns, state } from "./history_state.js";
 import { allOptions } from "./options.js";
 import * as words from "./words.js";
 
@@ -23,7 +23,8 @@ class Sweep {
   constructor(feed) {
     this.feed = feed;
     this.axes = [];
-    this.base = el("select", { "aria-label": "What the runs of the sweep have in common", onchange: () => this.look() });
+    this.made = el("div", {});
+    this.base = el("select", { "aria-label": "What the runs of the sweep have in common", onchange: () => this.open() });
     this.lines = el("div", { class: "lt-sweep-axes" });
     this.more = el("button", { type: "button", class: "lt-link", onclick: () => this.add() }, "+ another option");
     this.mode = el("select", { "aria-label": "How values are combined", onchange: () => this.look() },
@@ -35,21 +36,47 @@ class Sweep {
       el("p", { class: "lt-hint" }, "Tries several values of up to three options. The runs wait in the queue and train one after the other; each carries the sweep's tag, so that they are found and compared together."),
       el("label", { class: "lt-inline" }, "Settings of ", this.base), this.lines, el("div", { class: "lt-doing" }, this.more, this.mode),
       el("label", { class: "lt-inline" }, "Tag ", this.tag), this.said, el("div", { class: "lt-doing" }, this.go)); // prettier-ignore
-    this.fold = el("details", { class: "lt-fold lt-sweep", id: "lt-sweep", ontoggle: () => this.fold.open && this.open() }, el("summary", {}, "Sweep: try several values"), this.form);
+    this.fold = el("details", { class: "lt-fold lt-sweep", id: "lt-sweep", ontoggle: () => this.fold.open && this.open() }, el("summary", {}, "Sweeps: try several values"), this.form, this.made);
   }
 
   async open() {
-    this.options ??= (await allOptions()).filter(({ name }) => !NOT_SWEPT.includes(name));
-    if (!this.axes.length) this.add();
     this.bases();
+    const kind = this.kind;
+    const options = (await allOptions(kind)).filter(({ name }) => !NOT_SWEPT.includes(name));
+    if (this.optionsOf !== kind) {
+      this.optionsOf = kind;
+      this.options = options;
+      this.axes = [];
+      this.lines.replaceChildren();
+    }
+    if (!this.axes.length) this.add();
     this.look();
+    await this.sweeps().catch((error) => this.made.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message))));
   }
+
+  // Of the settings that the runs share.
+  get kind() {
+    return this.base.value === "tune" ? "finetune" : (state.byId.get(this.base.value)?.kind ?? "pretrain");
+  }
+
+  // What was swept so far: how far each is, and its best; its runs are compared with one click.
+  async sweeps() {
+    const { sweeps } = await call("GET", "sweeps");
+    show(this.made, [sweeps], () => (sweeps.length ? el("table", { class: "lt-table" },
+      el("thead", {}, el("tr", {}, ["Sweep", "Over", "Runs", "Best"].map((title) => el("th", {}, title)))),
+      el("tbody", {}, sweeps.map((sweep) => {
+        const best = state.byId.get(sweep.best), runs = state.runs.filter((run) => run.tags?.includes(sweep.tag)).map((run) => run.run_id); // prettier-ignore
+        return el("tr", {}, el("td", {}, el("button", { type: "button", class: "lt-link", title: "Compare its runs", onclick: () => compareThese(runs) }, words.plain(sweep.name))), el("td", {}, words.plain(sweep.options.join(", "))),
+          el("td", {}, Object.entries(sweep.states).map(([name, count]) => `${count} ${name}`).join(", ")), el("td", {}, best ? el("button", { type: "button", class: "lt-link", onclick: () => openRun(best.run_id) }, words.plain(best.name)) : words.DASH));
+      }))) : []));
+  } // prettier-ignore
 
   bases() {
     const run = state.open && state.byId.get(state.open);
-    const own = run && run.kind === "pretrain" && !run.damaged ? run : null;
-    show(this.base, [own?.run_id, own?.name], () => [
+    const own = run && !run.damaged ? run : null;
+    show(this.base, [own?.run_id, own?.name, Boolean(draftConfig("tune"))], () => [
       el("option", { value: "" }, "the form on the Pretraining tab"),
+      draftConfig("tune") ? el("option", { value: "tune" }, "the form on the Fine-tuning tab") : null,
       own ? el("option", { value: own.run_id }, `the run ${words.plain(own.name || own.run_id)}`) : null,
     ]);
   }
@@ -72,9 +99,10 @@ class Sweep {
   }
 
   async body() {
-    const config = this.base.value ? (await ask("run", { run: this.base.value })).value.config : draftConfig();
+    const kind = this.kind, form = ["", "tune"].includes(this.base.value); // prettier-ignore
+    const config = form ? draftConfig(this.base.value) : (await ask("run", { run: this.base.value })).value.config;
     const options = Object.fromEntries(this.axes.map(({ pick, values }) => [pick.value, this.read(pick.value, values.value)]));
-    return { config, options, mode: this.mode.value, tag: this.tag.value.trim() || null };
+    return { kind, config, options, mode: this.mode.value, tag: this.tag.value.trim() || null };
   }
 
   // Values as their option's type; what is none is sent as it was written, and refused in words.
@@ -96,7 +124,7 @@ class Sweep {
   async preview() {
     const asked = (this.asking = {});
     try {
-      if (!this.base.value && !draftConfig()) throw new Error("The form on the Pretraining tab has a problem; mend it first, or take the settings of a run.");
+      if (["", "tune"].includes(this.base.value) && !draftConfig(this.base.value)) throw new Error("The form has a problem; mend it first, or take the settings of a run.");
       const seen = await call("POST", "sweeps/preview", await this.body());
       if (asked !== this.asking) return;
       this.go.disabled = false;
@@ -115,8 +143,9 @@ class Sweep {
       const made = await call("POST", "sweeps", await this.body());
       this.feed.wake();
       await reloadRuns();
+      await this.sweeps();
       this.said.replaceChildren(el("p", { class: "lt-hint" }, `${made.run_ids.length} runs are queued, tagged ${words.plain(made.tag)}. `,
-        el("button", { type: "button", class: "lt-link", onclick: () => tick(made.run_ids, true) }, "Compare them"))); // prettier-ignore
+        el("button", { type: "button", class: "lt-link", onclick: () => compareThese(made.run_ids) }, "Compare them"))); // prettier-ignore
     } catch (error) {
       this.said.replaceChildren(el("p", { class: "lt-warning" }, words.plain(error.message)));
       this.go.disabled = false;
