@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import zipfile
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from llm_testing.api.gate import Gate
+from llm_testing.api.rest import TABLE
 from llm_testing.api.routes import routes_of
 from tests.api.served import served, told
 from tests.service.parts import made, run
@@ -61,6 +63,17 @@ def test_marks_are_set_one_by_one_and_many_at_once(lab):
     assert deleted["bytes"] > 0 and [row["run_id"] for row in api.get(AT).json()["runs"]] == [two]
     assert api.post(f"{AT}/bulk", json={"runs": [one], "action": "restore"}).json()["done"] == [one]
     assert told(api.post(f"{AT}/bulk", json={"runs": [one], "action": "explode"}), 422)
+
+
+def test_no_address_is_hidden_behind_one_that_takes_any_id():
+    seen: list[tuple[str, str]] = []
+    for call in TABLE:
+        for method, earlier in seen:
+            pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(earlier))
+            assert method != call.method or not re.fullmatch(pattern, call.address), (
+                f"{call.address} is behind {earlier}"
+            )
+        seen.append((call.method, call.address))
 
 
 @pytest.mark.parametrize("run_id", HOSTILE)
