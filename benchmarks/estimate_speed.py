@@ -47,6 +47,7 @@ def main() -> None:
         return round(statistics.median(seconds), 4)
 
     load, estimator = ForeignLoad(), Estimator()
+    estimator.warm_up()
     figures = {"first_s": round(ours(), 2), "first_open_s": round(theirs(OPEN[-1]), 2)}
     figures["allocated_s"] = {
         size: median(*(ours(config_name=size, context_length=n) for n in CONTEXTS)) for size in SIZES

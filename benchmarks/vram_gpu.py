@@ -65,7 +65,6 @@ TUNING = {
     "qwen7b-lora-logits": {**LORA, "model_name": "Qwen/Qwen2.5-7B-Instruct"},
 }
 CASES = PRETRAINING | TUNING
-MIB = 2**20
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from llm_testing.api.runs import attachment
 from llm_testing.config.history import RunsQuery
 from llm_testing.config.option import Options, Show
 from llm_testing.errors import ConfigError, Problem
-from llm_testing.service import bulk as bulk_module
+from llm_testing.service.bulk import ACTIONS
 from llm_testing.service.roles import check
 
 AT = "/api/runs"
@@ -40,7 +40,7 @@ class BulkRequest(Options):
 
     runs: _Ids = ()
     """Their ids."""
-    action: Annotated[Literal[bulk_module.ACTIONS], Show("Action", "Runs")] = "star"
+    action: Annotated[Literal[ACTIONS], Show("Action", "Runs")] = "star"
     """What to do."""
     tags: _Tags = ()
     """For tag and untag."""
@@ -98,7 +98,7 @@ def bulk(asked: Asked) -> dict[str, Any]:
     """Do one thing to many runs; those that are refused say why, the others are done."""
     action = asked.body.action
     check(asked.request, "delete" if action in ("delete", "restore") else "arrange")
-    return bulk_module.done_to_all(asked.lab, asked.body.runs, action, asked.body.tags)
+    return asked.lab.history.bulk(asked.body.runs, action, asked.body.tags)
 
 
 def compare(asked: Asked) -> dict[str, Any]:

@@ -1,25 +1,33 @@
 """`runs ...`: what is in the runs folder, and acting on it."""
 
 import argparse
+import sys
 from dataclasses import asdict
+from typing import Any
 
-from llm_testing.cli.answer import OK, print_json, print_lines, table
+from llm_testing.cli.answer import FAILED, OK, print_json, print_lines, table
 from llm_testing.cli.door import open_lab
+from llm_testing.cli.flags import given_values
 from llm_testing.cli.terminal import duration
+from llm_testing.config.history import RunsQuery
+from llm_testing.config.option import options_of
 
 LISTED = ("run_id", "kind", "name", "state", "step", "train_loss", "val_loss", "damaged")
 
 
 def list_runs(args: argparse.Namespace) -> int:
-    """Every run, newest first."""
-    rows = [asdict(row) for row in open_lab(args).rows()]
+    """The runs that are asked for; without a question all that are not archived, the newest first."""
+    query = RunsQuery.build(given_values(args, options_of(RunsQuery)))
+    history = open_lab(args).history
+    rows = [asdict(row) for row in history.runs(query)]
     if args.json:
         print_json({"runs": [{key: row[key] for key in LISTED} for row in rows]})
         return OK
     if not rows:
-        print_lines([f"There are no runs in {args.runs_dir}."])
+        print_lines([f"There are no {'such ' if history.all_rows() else ''}runs in {args.runs_dir}."])
         return OK
-    shown = ("run_id", "name", "state", "step", "train_loss", "val_loss", "val_bits_per_byte")
+    shown = ["run_id", "name", "state", "step", "train_loss", "val_loss", "val_bits_per_byte"]
+    shown += [name for name in (query.sort.removeprefix("-"),) if name not in (*shown, "created_at")]
     print_lines(table([name.replace("_", " ") for name in shown], ([row[name] for name in shown] for row in rows)))
     print_lines(f"{row['run_id']} is damaged: {row['damaged']}" for row in rows if row["damaged"])
     return OK
@@ -28,7 +36,7 @@ def list_runs(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """Everything about one run but its curves."""
     lab = open_lab(args)
-    details = lab.details(args.run_id)
+    details = lab.history.open(args.run_id)
     if args.json:
         print_json(details)
         return OK
@@ -40,11 +48,19 @@ def show(args: argparse.Namespace) -> int:
     if result["elapsed_s"] is not None:
         lines.append(f"time in the run: {duration(result['elapsed_s'])}")
     lines += ["", *table(("option", "value"), details["config"].items())]
+    lines += ["", *_what_can_be_done(details)]
     checkpoints = [(point["id"], ", ".join(point.get("kinds", [])), point["bytes"]) for point in details["checkpoints"]]
     if checkpoints:
         lines += ["", *table(("checkpoint", "kept as", "bytes"), checkpoints)]
     print_lines(lines)
     return OK
+
+
+def _what_can_be_done(details: dict[str, Any]) -> list[str]:
+    possible = [name for name, reason in details["actions"].items() if reason is None]
+    lines = [f"can: {', '.join(possible) or 'nothing'}"]
+    lines += [f"cannot {name}: {reason}" for name, reason in details["actions"].items() if reason is not None]
+    return [*lines, "", details["repeat"].get("cli") or details["repeat"]["reason"]]
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -60,28 +76,28 @@ def compare(args: argparse.Namespace) -> int:
         for name in ("state", "step", "train_loss", "val_loss", "val_bits_per_byte", "num_parameters", "tokens_per_s")
     ]
     print_lines(table(heads, [*differing, *results]))
-    return OK
-
-
-def rename(args: argparse.Namespace) -> int:
-    """Give a run another name."""
-    open_lab(args).rename(args.run_id, args.name)
+    print_lines([compared["why"]] if compared["why"] else [])
     return OK
 
 
 def delete(args: argparse.Namespace) -> int:
     """Move runs to the trash."""
-    lab = open_lab(args)
-    for run_id in args.run_ids:
-        lab.trash(run_id)
+    done = open_lab(args).history.bulk(args.run_ids, "delete")
+    for run_id in done["done"]:
         print_lines([f"Run {run_id} is in the trash. Bring it back with: runs restore {run_id}"])
-    return OK
+    if done["done"]:
+        print_lines([f"{done['bytes'] / 2**20:.1f} MiB, which are free once the trash is emptied."])
+    return _say_refused(done)
 
 
 def restore(args: argparse.Namespace) -> int:
-    """Bring a run back from the trash."""
-    open_lab(args).restore(args.run_id)
-    return OK
+    """Bring runs back from the trash."""
+    return _say_refused(open_lab(args).history.bulk(args.run_ids, "restore"))
+
+
+def _say_refused(done: dict[str, Any]) -> int:
+    sys.stderr.write("".join(f"{run_id}: {' '.join(reason.split())}\n" for run_id, reason in done["refused"].items()))
+    return FAILED if done["refused"] else OK
 
 
 def trash(args: argparse.Namespace) -> int:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_testing.cli import estimates, folders, texts, training
+from llm_testing.cli import estimates, texts, training
 from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
 from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
+from llm_testing.cli.run_commands import RUN_COMMANDS
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.history import RunsQuery
 from llm_testing.config.option import options_of
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.presets_finetune import FINETUNE_PRESETS
@@ -56,7 +58,7 @@ def main(argv: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except ConfigError as error:
-        _say(*problem_lines(error, options_of(FinetuneConfig) | options_of(PretrainConfig)))
+        _say(*problem_lines(error, options_of(RunsQuery) | options_of(FinetuneConfig) | options_of(PretrainConfig)))
         return WRONG_USE
     except UserError as error:
         _say(" ".join(str(error).split()))
@@ -186,22 +188,10 @@ def _add_form(command: Any) -> None:
 
 def _add_runs(commands: Any) -> None:
     kinds = _group(commands, "runs", "what is in the runs folder")
-    _known(_command(kinds, "list", folders.list_runs), json=True)
-    for name, act in (("show", folders.show), ("restore", folders.restore), ("rename", folders.rename)):
+    for name, act, add_arguments, gives_json in RUN_COMMANDS:
         command = _command(kinds, name, act)
-        command.add_argument("run_id", metavar="RUN_ID")
-        if name == "rename":
-            command.add_argument("name", metavar="NAME")
-        _known(command, json=name == "show")
-    compare = _command(kinds, "compare", folders.compare)
-    compare.add_argument("run_ids", metavar="RUN_ID", nargs="+")
-    _known(compare, json=True)
-    delete = _command(kinds, "delete", folders.delete)
-    delete.add_argument("run_ids", metavar="RUN_ID", nargs="+")
-    _known(delete)
-    trash = _command(kinds, "trash", folders.trash)
-    trash.add_argument("--empty", action="store_true", help="remove for good what is in it")
-    _known(trash)
+        add_arguments(command)
+        _known(command, json=gives_json)
 
 
 def _group(commands: Any, name: str, about: str) -> Any:

@@ -37,6 +37,11 @@ class TrainWindows:
         self._order = np.empty(0, np.int64)
         self._phase = 0
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Windows, and tokens of each, in the largest batch that there is."""
+        return min(self._batch_size, self.windows_per_epoch), self._window
+
     def epoch_of(self, step: int) -> float:
         """Epochs read after `step` updates."""
         whole, rest = divmod(step, self.steps_per_epoch)

@@ -21,7 +21,9 @@ def export_gpt2(model: GPT, tokenizer_json: str, end_id: int, to: Path) -> None:
     # transformers takes seconds to import, and only an export needs it.
     from tokenizers import Tokenizer  # noqa: PLC0415
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast  # noqa: PLC0415
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+    disable_progress_bar()  # what is going on is said by whoever asked for the export
     shape = model.shape
     config = GPT2Config(**gpt2_config(shape, model.dropout), bos_token_id=end_id, eos_token_id=end_id)
     with torch.device("meta"):

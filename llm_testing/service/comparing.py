@@ -69,6 +69,18 @@ def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str) -> dict[s
     }
 
 
+def compared_settings(folders: Sequence[RunFolder]) -> dict[str, Any]:
+    """What differs between runs' options and what each reached, without their curves."""
+    entries = {folder.run_id: folder.record() for folder in folders}
+    why = tokens_differ(list(entries.values()))
+    return {
+        "differing": differing({run_id: record["config"] for run_id, record in entries.items()}),
+        "results": {folder.run_id: records.result(folder) for folder in folders},
+        "compare_by": "val_bits_per_byte" if why else "val_loss",
+        "why": why,
+    }
+
+
 def differing(configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The options that are not the same in all configs, with every run's value; None where a run has no such option."""
     names = sorted({name for config in configs.values() for name in config} - set(NOT_SETTINGS))

@@ -1,5 +1,6 @@
 """Answers for those who may not see this machine's paths: names instead of folders, no tracebacks."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ _NEEDS = {
     "corpus": kind_of_text,
     "val_corpus": kind_of_text,
     "model_name": needs_of_model,
+    "model": needs_of_model,
     "dataset": needs_of_dataset,
 }
 """What naming the value of each of these options needs; where that is a path, its last part is its name."""
@@ -28,10 +30,15 @@ def _own_paths(value: Any) -> set[str]:
     """Every path that an option in a value names: sentences beside it may say it again."""
     if isinstance(value, dict):
         named = {
-            item
+            text
             for name, item in value.items()
-            if isinstance(item, str) and name in _NEEDS and _NEEDS[name](item) == "paths"
+            if name in _NEEDS
+            # A comparison gives every run's value of an option.
+            for text in (item.values() if isinstance(item, dict) else [item])
+            if isinstance(text, str) and _NEEDS[name](text) == "paths"
         }
+        # Inside a copied command line or file it stands in quotes.
+        named |= {json.dumps(text)[1:-1] for text in named} | {repr(text)[1:-1] for text in named}
         return named.union(*map(_own_paths, value.values()))
     return set().union(*map(_own_paths, value)) if isinstance(value, list | tuple) else set()
 

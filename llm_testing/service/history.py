@@ -1,6 +1,6 @@
 """`Lab.history`: what came of all runs. The list and its marks, one run opened, runs compared, the coach."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,9 @@ from llm_testing.errors import ConfigError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.service import downloads
 from llm_testing.service import opened as opened_module
+from llm_testing.service.bulk import done_to_all
 from llm_testing.service.coach import Finding, Seen, findings
-from llm_testing.service.comparing import MOST_COMPARED, X_AXES, compared, texts_by_step
+from llm_testing.service.comparing import MOST_COMPARED, X_AXES, compared, compared_settings, texts_by_step
 from llm_testing.service.curves import CurveStore, columns_of, thinned, within
 from llm_testing.service.figures import colour_of
 from llm_testing.service.index import RunIndex
@@ -31,10 +32,21 @@ MOST_SCATTERED = 5000
 
 
 class History:
-    """The runs of a store as something to look through and to arrange; threads may share it."""
+    """The runs of a store as something to look through and to arrange; threads may share it.
 
-    def __init__(self, store: RunStore, reader: Reader, launcher: Launcher, cache_dir: Path):
-        self._store, self._reader, self._launcher = store, reader, launcher
+    Args:
+        trash: moves a run to the trash, unless it is needed.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        reader: Reader,
+        launcher: Launcher,
+        cache_dir: Path,
+        trash: Callable[[str], None],
+    ):
+        self._store, self._reader, self._launcher, self._trash = store, reader, launcher, trash
         self._index, self.curves = RunIndex(store), CurveStore(store, cache_dir)
 
     # The list.
@@ -102,6 +114,28 @@ class History:
         gone = {tag.casefold() for tag in normal_tags(remove)}
         kept = [tag for tag in folder.record()["tags"] if tag.casefold() not in gone]
         return self.mark(run_id, {"tags": [*kept, *add]})
+
+    def bulk(self, run_ids: Sequence[str], action: str, tags: Sequence[str] = ()) -> dict[str, Any]:
+        """Do one of `bulk.ACTIONS` to many runs; each by itself, so that one that is refused costs no other.
+
+        Returns:
+            {"done": [run_id], "refused": {run_id: reason}, "bytes": of what was deleted or restored}.
+
+        Raises:
+            ConfigError: for an action that there is not, no runs, too many, and no tags where they are needed.
+        """
+        acts: dict[str, Callable[[str], Any]] = {
+            "star": lambda run_id: self.mark(run_id, {"starred": True}),
+            "unstar": lambda run_id: self.mark(run_id, {"starred": False}),
+            "archive": lambda run_id: self.mark(run_id, {"archived": True}),
+            "unarchive": lambda run_id: self.mark(run_id, {"archived": False}),
+            "tag": lambda run_id: self.tag(run_id, add=tags),
+            "untag": lambda run_id: self.tag(run_id, remove=tags),
+            "delete": self._trash,
+            "restore": self._store.restore,
+        }
+        size = self._store.trashed_bytes if action == "delete" else self._store.size_bytes
+        return done_to_all(acts, run_ids, action, tags, size)
 
     # One run.
 
@@ -176,6 +210,10 @@ class History:
         if x not in X_AXES:
             raise ConfigError([Problem("x", f"x is one of {', '.join(X_AXES)}; received {x[:40]!r}.")])
         return compared([self._store.open(run_id) for run_id in _named(run_ids)], self.curves, x)
+
+    def compare_settings(self, run_ids: Sequence[str]) -> dict[str, Any]:
+        """What differs between runs' options and what each reached, without their curves."""
+        return compared_settings([self._store.open(run_id) for run_id in run_ids])
 
     def side_by_side(self, run_ids: Sequence[str]) -> dict[str, Any]:
         """The sample texts of several runs by prompt and step."""

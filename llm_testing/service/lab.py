@@ -65,7 +65,7 @@ class Lab:
         self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
-        self.history = History(self._store, self._reader, self._launcher, self.cache_dir)
+        self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash)
         self.fetching = Fetching(self.download_corpus, self.crew)
         self.sweeps, self.reports = Sweeps(self, self._launcher, self._store), Reports(self, self._store)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
@@ -288,7 +288,7 @@ class Lab:
 
     def compare(self, run_ids: list[str]) -> dict[str, Any]:
         """Which options differ between runs, and what each reached."""
-        return records.compare([self._store.open(run_id) for run_id in run_ids])
+        return self.history.compare_settings(run_ids)
 
     def checkpoints(
         self, config_name: str | None = None, run_id: str | None = None, corpus: str | None = None
@@ -314,8 +314,7 @@ class Lab:
 
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name; names are data and never paths."""
-        PretrainConfig.build({"name": name})
-        self._store.open(run_id).update(name=name)
+        self.history.mark(run_id, {"name": name})
 
     def trash(self, run_id: str) -> None:
         """Move a run to the trash, from where `restore` brings it back."""

@@ -131,15 +131,3 @@ def reached(record: dict, last: dict | None) -> dict[str, Any]:
     if last and last.get("final_val_loss") is not None:
         values |= {"val_loss": last["final_val_loss"], "val_bits_per_byte": last.get("final_val_bits_per_byte")}
     return values
-
-
-def compare(folders: list[RunFolder]) -> dict[str, Any]:
-    """What differs between runs' options, and what each reached."""
-    configs = {folder.run_id: folder.record()["config"] for folder in folders}
-    names = sorted({name for config in configs.values() for name in config} - {"name"})
-    differing = {
-        name: {run_id: config.get(name) for run_id, config in configs.items()}
-        for name in names
-        if len({repr(config.get(name)) for config in configs.values()}) > 1
-    }
-    return {"differing": differing, "results": {folder.run_id: result(folder) for folder in folders}}

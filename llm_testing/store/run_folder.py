@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
+
 from llm_testing.errors import DamagedRun
 from llm_testing.store import files
 from llm_testing.store.checkpoints import Checkpoints
@@ -22,6 +24,7 @@ from llm_testing.store.staging import clear_leftovers
 from llm_testing.store.times import utc_now, utc_text
 
 RECORD = "run.json"
+LOCK = ".records.lock"
 SCHEMA = 1
 JournalName = Literal["metrics", "samples", "events"]
 _JOURNALS = ("metrics", "samples", "events")
@@ -92,7 +95,8 @@ class RunFolder:
         Raises:
             DamagedRun: if it cannot be read, or was written by a newer version: then it is left alone.
         """
-        with self._lock:
+        # A command line may write on a run that the page's process trains: from reading to replacing it is alone.
+        with self._lock, FileLock(self.path.parent / LOCK, thread_local=False):
             record = self.record()
             if reason := newer_schema(record):
                 raise DamagedRun(f"{self.path / RECORD} {reason}")

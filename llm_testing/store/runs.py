@@ -164,6 +164,10 @@ class RunStore:
         """Bytes of all files of a run."""
         return staging.size_bytes(self._existing(self.root, run_id))
 
+    def trashed_bytes(self, run_id: str) -> int:
+        """Bytes of all files of a run in the trash."""
+        return staging.size_bytes(self._existing(self.root / TRASH, run_id))
+
     def _folder(self, path: Path) -> RunFolder:
         return RunFolder(path, self._now, self._clock, self._lock)
 

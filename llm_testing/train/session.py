@@ -157,15 +157,15 @@ def open_run(
     training = TrainingStep(model, build_optimizer(model, config), config, place.device)
     standing, notes = standing_at(training, config, start)
     tokenizer = data.tokenizer
+    tokens = data.train.tokens()
+    train = TrainWindows(tokens, resolved.window, config.batch_size, config.grad_accum_steps, config.seed)
     run = TrainingRun(
         config=config,
         total_steps=resolved.total_steps,
         model=model,
         write_weights=write_weights,
         training=training,
-        train=TrainWindows(
-            data.train.tokens(), resolved.window, config.batch_size, config.grad_accum_steps, config.seed
-        ),
+        train=train,
         val=ValWindows(
             data.val.tokens(), min(resolved.shape.context_length, data.val.num_tokens - 1), config.batch_size
         ),
@@ -185,7 +185,7 @@ def open_run(
         report=report,
         save=save,
         clock=clock,
-        largest=(config.batch_size, resolved.window),
+        largest=train.largest,
     )
     return run, notes
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llm_testing.jobs.control import Control
 from llm_testing.service.lab import Lab
+from llm_testing.store.runs import RunStore
 
 TINY = {
     "corpus": "tiny",
@@ -42,6 +43,23 @@ CURVE = (
 def run(lab: Lab, on_event=lambda event: None, control: Control | None = None, **values) -> str:
     """A whole run in this thread; its id."""
     return lab.run_here({**TINY, **values}, control=control or Control(), on_event=on_event)
+
+
+def made(lab: Lab, number: int, steps: int = 3, kind: str = "pretrain", **fields) -> str:
+    """A run folder in the real format, without training: through the store."""
+    config = {"learning_rate": 1e-3, "seed": number, "config_name": "nano", "corpus": "tiny", "tokenizer": "char"}
+    if kind == "finetune":
+        config = {"model_name": "org/model", "dataset": "persona", "learning_rate": 1e-4, "seed": number}
+    config |= fields.pop("config", {})
+    record = {"kind": kind, "name": f"run {number}", "state": "completed", "config": config, **fields}
+    folder = RunStore(lab.runs_dir).create(record, f"20260101-0000{number:02}-aaaa")
+    with folder.journal("metrics") as journal:
+        for step in range(steps):
+            journal.append({
+                "step": step, "train_loss": 3.0 - step / steps + number / 100, "val_loss": 3.0 if step % 2 else None,
+                "tokens_seen": step * 100, "elapsed_s": step * 1.0, "val_bits_per_byte": 1.5 if step % 2 else None,
+            })  # fmt: skip
+    return folder.run_id
 
 
 def resume(lab: Lab, run_id: str, on_event=lambda event: None, control: Control | None = None, **changes) -> str:

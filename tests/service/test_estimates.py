@@ -43,7 +43,7 @@ def test_a_run_keeps_its_estimate_beside_what_was_measured(lab):
 
 
 def test_a_run_on_the_cpu_measures_one_of_its_steps(lab):
-    run_id = run(lab, n_embd=64, context_length=64, batch_size=8, max_steps=4)
+    run_id = run(lab, n_embd=64, context_length=32, batch_size=4, max_steps=4)
     details = lab.details(run_id)
     measured = details["measured"]["allocated_bytes"]
     assert details["estimated_bytes"] == pytest.approx(measured, rel=0.01)
