@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_testing.cli import estimates, folders, texts, training
+from llm_testing.cli import estimates, folders, sweeps, taking, texts, training
 from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
 from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
 from llm_testing.config.finetune import FinetuneConfig
@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Train GPTs on one machine, and compare what happened.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_training(commands)
+    _add_sweeps(commands)
     _add_estimates(commands)
     _add_texts(commands)
     _add_runs(commands)
@@ -105,6 +106,26 @@ def _add_training(commands: Any) -> None:
     again.add_argument("run_id", metavar="RUN_ID")
     add_flags(again, training.changeable_options().values())
     _known(again, json=True)
+
+
+def _add_sweeps(commands: Any) -> None:
+    kinds = _group(commands, "sweep", "several values of up to three options, trained one after the other")
+    for kind, act, config in (
+        ("pretrain", sweeps.sweep_pretrain, PretrainConfig),
+        ("finetune", sweeps.sweep_finetune, FinetuneConfig),
+    ):
+        command = _command(
+            kinds, kind, act, usage=f"{PROGRAM} sweep {kind} --over OPTION=VALUE,VALUE [--over ...] [any option]"
+        )
+        command.add_argument(
+            "--over", action="append", required=True, metavar="OPTION=VALUES", help="values with commas between them"
+        )
+        command.add_argument("--list", action="store_true", help="the first with the first, instead of every pair")
+        command.add_argument("--sweep-name", metavar="NAME", help="of the sweep, by which its runs are tagged")
+        command.add_argument("--preset", metavar="NAME", help="as for a single run [default recommended]")
+        command.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
+        add_flags(command, options_of(config).values())
+        _known(command, json=True)
 
 
 def _add_estimates(commands: Any) -> None:
@@ -199,9 +220,21 @@ def _add_runs(commands: Any) -> None:
     delete = _command(kinds, "delete", folders.delete)
     delete.add_argument("run_ids", metavar="RUN_ID", nargs="+")
     _known(delete)
+    _add_taking(kinds)
     trash = _command(kinds, "trash", folders.trash)
     trash.add_argument("--empty", action="store_true", help="remove for good what is in it")
     _known(trash)
+
+
+def _add_taking(kinds: Any) -> None:
+    out = _command(kinds, "export", taking.export)
+    out.add_argument("run_ids", metavar="RUN_ID", nargs="+")
+    out.add_argument("--form", choices=taking.FORMS, default="zip", help="[default %(default)s]")
+    out.add_argument("--to", type=Path, required=True, metavar="PATH", help="a new file; for csv, tensorboard a folder")
+    _known(out)
+    bring = _command(kinds, "import", taking.take_in)
+    bring.add_argument("file", type=Path, metavar="FILE.zip", help="as `runs export` or Download all wrote it")
+    _known(bring)
 
 
 def _group(commands: Any, name: str, about: str) -> Any:

@@ -1,8 +1,6 @@
 """The coach's rules over real runs: each has one where it speaks and one where it is silent."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -30,7 +28,7 @@ class Looked:
 def runs(tmp_path_factory) -> dict[str, Looked]:
     """One run that learns, and one for each trouble."""
     root = tmp_path_factory.mktemp("coach")
-    lab = Lab(root / "runs", Path(os.environ["LLM_TESTING_CACHE"]))
+    lab = Lab(root / "runs", tmp_path_factory.mktemp("cache"))
     few, strange, other = root / "few.txt", root / "strange.txt", root / "other.txt"
     few.write_text("the cat sat on the mat and looked at the dog. " * 6)
     other.write_text("dog the at mat, looked cat! on sat the tam; god eht ta. " * 6)

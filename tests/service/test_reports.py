@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import re
 import struct
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)></script><!--\u202e"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Lab:
-    lab = Lab(tmp_path_factory.mktemp("reports") / "runs", Path(os.environ["LLM_TESTING_CACHE"]))
+    lab = Lab(tmp_path_factory.mktemp("reports") / "runs", tmp_path_factory.mktemp("cache"))
     run(lab, name=HOSTILE, sample_prompts=(HOSTILE,))
     run(lab, name="second", seed=2)
     return lab

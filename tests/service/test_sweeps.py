@@ -22,7 +22,7 @@ def test_a_grid_trains_in_turn_goes_on_after_a_failure_and_is_summed_up_best_fir
     assert restarted.queued() == run_ids and restarted.live() is None, "after a restart it waits for its owner"
     (lab.runs_dir / run_ids[1] / "run.json").write_text("{")
     lab.stop("save", blocker)
-    until(lambda: not lab.queued() and lab.live() is None)
+    until(lambda: all(lab.details(run_id)["state"] == "completed" for run_id in (run_ids[0], *run_ids[2:])))
     rows = {row.run_id: row for row in lab.rows()}
     assert rows[run_ids[0]].tags == ("sweep:rates",)
     assert rows[run_ids[0]].name == "tiny-1x16, learning_rate 0.001, seed 1"

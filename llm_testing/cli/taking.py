@@ -1,0 +1,67 @@
+"""`runs export` and `runs import`: runs as files to take along, and back."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from llm_testing.cli.answer import FAILED, OK, print_lines
+from llm_testing.cli.door import open_lab
+from llm_testing.errors import ConfigError, DataError, Problem, WrongState
+from llm_testing.store.files import write_with
+
+FORMS = ("zip", "html", "csv", "tensorboard")
+BLOCK_BYTES = 1 << 20
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write runs as one zip, as one HTML page, as CSV, or as TensorBoard's event files."""
+    lab, to = open_lab(args), args.to
+    if args.form in ("zip", "html"):
+        pieces = lab.reports.zipped(args.run_ids) if args.form == "zip" else lab.reports.page(args.run_ids)
+        written = [_write(to, pieces)]
+    elif args.form == "csv":
+        written = [
+            _write(to / f"{run_id}-{name}.csv", lab.table(run_id, name))
+            for run_id in args.run_ids
+            for name in ("metrics", "samples")
+        ]
+    else:
+        written = [
+            _write(to / run_id / "events.out.tfevents.0000000000.llm-testing", lab.reports.events(run_id))
+            for run_id in args.run_ids
+        ]
+    print_lines(f"Written: {path}" for path in written)
+    return OK
+
+
+def take_in(args: argparse.Namespace) -> int:
+    """Put the runs of a zip beside those that there are; runs that are here already stay as they are."""
+    lab = open_lab(args)
+    with lab.archive.receive() as upload:
+        for block in _blocks(args.file):
+            upload.write(block)
+        restored = upload.restore()
+    print_lines(f"Run {run_id} is here." for run_id in restored.restored)
+    print_lines(f"Run {run_id} was left out: {why}" for run_id, why in restored.skipped.items())
+    return OK if restored.restored or not restored.skipped else FAILED
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> Path:
+    """A new file, which appears under its name when it is whole."""
+    if path.exists():
+        raise WrongState(f"{path} exists already. Give a place where nothing is.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([Problem("", f"--to: {path.parent} cannot be made: {error.strerror or error}.")]) from None
+    write_with(path, lambda file: [file.write(piece) for piece in pieces])
+    return path
