@@ -53,11 +53,11 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     base = app.get("/live/status")["run"]["run_id"]
 
     open_tab(page)
-    page.locator("#lt-tune-option-model_name input").click()
+    fill(page, "name", "tuned at home")  # leaving it opens the list of models, which comes next
     page.get_by_role("option", name="my own base").click()
     until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
     page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
-    for option, text in (("name", "tuned at home"), ("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
+    for option, text in (("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
         fill(page, option, text)
     page.wait_for_selector("#lt-tune-summary .lt-fit-model")
     page.click("#lt-tune-start")
