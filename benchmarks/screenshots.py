@@ -158,7 +158,7 @@ def history(page: Page, folder: Path, name: str) -> None:
         ticked = page.locator(".lt-run-table tr[data-run]", has=page.locator(f".lt-run-name[title='{run}']"))
         ticked.locator("[data-act=tick]").check()
     page.wait_for_selector(".lt-differ")
-    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
+    page.wait_for_selector(".lt-part .lt-plot[data-points]")
     shoot(page, folder / f"compare-{name}.png", ".lt-opened")
 
 

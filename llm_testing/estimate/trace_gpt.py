@@ -21,12 +21,13 @@ from llm_testing.train.step import TrainingStep
 def trace_gpt(job: GPTJob, memory: Memory) -> Recording:
     """Record the step that this job describes."""
     semantics: Semantics = CUDASemantics() if job.device == "cuda" else CPUSemantics(job.threads)
+    on_meta = gpt_on_meta(job)
 
     def tokens() -> Tensor:
         return torch.empty((job.batch_size, job.window), dtype=torch.int64)
 
     def build() -> Stage:
-        model = without_data(gpt_on_meta(job))
+        model = without_data(on_meta)
         model.train()
         with unset_fake_temporarily():
             # An 8-bit optimizer computes its tables when it is made.

@@ -150,7 +150,11 @@ def test_a_draft_is_previewed_without_starting_it(tuned, root):
     seen = client.post(f"{AT}/preview", json=body_at(root)).json()
     assert seen["problems"] == [] and seen["effective_batch"] == 8 and seen["config"]["lora_r"] == 4
     assert seen["copies"]["cli"].startswith("python -m llm_testing finetune --preset none")
+    assert 0 < seen["num_trainable"] < seen["num_parameters"]
+    assert seen["num_parameters"] == lab.result(tuned[2])["num_parameters"]
     seen = client.post(f"{AT}/preview", json={"model_name": "Qwen2.5-7B-Instruct"}).json()
+    # 28 blocks, of which a few are built: what peft itself counts for rank 32 on all linear layers.
+    assert seen["num_trainable"] == 80_740_352 and seen["num_parameters"] == 7_615_616_512 + 80_740_352
     assert seen["recommended"] == {"max_seq_length": 1024, "lora_r": 32, "lora_alpha": 32}
     seen = client.post(f"{AT}/preview", json={"adapter": "full", "base_dtype": "fp16", "columns": ["x"]}).json()
     assert [problem["field"] for problem in seen["problems"]] == ["columns", "base_dtype"]

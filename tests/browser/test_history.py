@@ -82,6 +82,7 @@ def test_a_run_is_found_marked_and_opened_and_a_refresh_shows_it_again(open_page
 
 def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_points(open_page, app):
     page = open_page()
+    start_by_call(page, "live among them")
     open_history(page)
     for name in ("learning rate low", "learning rate too high"):
         row(page, name).locator("[data-act=tick]").check()
@@ -93,10 +94,7 @@ def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_p
 
     row(page, "seed 1").locator("[data-act=tick]").click()
     row(page, "seed 3").locator("[data-act=tick]").click()
-    seeds = (
-        "[...document.querySelectorAll('.lt-opened .lt-plot')].some((p) => p.data.some((t) => t.fill === 'tonexty'))"
-    )
-    until(page, seeds)  # a mean with its band
+    until(page, f"{COMPARED}.data.some((t) => t.fill === 'tonexty')")  # a mean with its band
     page.wait_for_selector(".lt-scatter .scatterlayer .point")
     row(page, "other tokenizer").locator("[data-act=tick]").click()
     page.wait_for_selector(".lt-opened .lt-hint:has-text('bits a byte')")
@@ -104,14 +102,14 @@ def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_p
     page.locator(".lt-side figcaption").nth(4).wait_for()
     assert "compare=" in page.url
 
-    start_by_call(page, "live among them")
     row(page, "live among them").locator("[data-act=tick]").click()
     until(page, f"new Set({COMPARED}.data.map((t) => t.legendgroup)).size >= 5")
     page.evaluate(f"() => Plotly.relayout({COMPARED}, {{'xaxis.range': [2, 90]}})")
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/live/points" in request.url else None)
     drawn = page.evaluate(f"() => Number({COMPARED}.dataset.points)")
-    page.wait_for_timeout(3000)
+    while len(asked) < 3:
+        page.wait_for_timeout(100)
     assert drawn and page.evaluate(f"() => {COMPARED}.layout.xaxis.range") == [2, 90]
     assert asked and all("after=-1" not in url for url in asked), "a live run is followed by its cursor"
     assert len({url.split("run=")[1][:20] for url in asked}) == 1, "runs that have ended are not asked for again"

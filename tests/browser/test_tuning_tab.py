@@ -53,11 +53,11 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     base = app.get("/live/status")["run"]["run_id"]
 
     open_tab(page)
-    page.locator("#lt-tune-option-model_name input").click()
+    fill(page, "name", "tuned at home")  # leaving it opens the list of models, which comes next
     page.get_by_role("option", name="my own base").click()
     until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
     page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
-    for option, text in (("name", "tuned at home"), ("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
+    for option, text in (("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
         fill(page, option, text)
     page.wait_for_selector("#lt-tune-summary .lt-fit-model")
     page.click("#lt-tune-start")
@@ -127,7 +127,7 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     fill(page, "lora_r", "5")
     page.locator("#lt-tune-option-model_name input").fill("Qwen2.5-7B")
     page.get_by_role("option", name="Qwen2.5-7B-Instruct").first.click()
-    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '2048'")
+    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '1024'")
     assert content(page, "lora_r") == "5"
     page.locator("#lt-tune-option-adapter label", has_text="full").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').disabled")
@@ -138,7 +138,7 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     page.reload()
     open_tab(page)
     until(page, "document.querySelector('#lt-tune-option-name :is(input, textarea)')?.value === 'kept for later'")
-    assert content(page, "lora_r") == "5" and content(page, "max_seq_length") == "2048"
+    assert content(page, "lora_r") == "5" and content(page, "max_seq_length") == "1024"
     page.locator("#lt-tune-preset label", has_text="Recommended").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').value !== '5'")
     assert "Qwen2.5-7B-Instruct" in content(page, "model_name") and content(page, "name") == "kept for later"

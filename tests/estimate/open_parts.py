@@ -4,17 +4,15 @@ import gc
 import json
 
 import bitsandbytes
-import numpy as np
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.estimate.jobs import OpenJob
 from llm_testing.model.device import dtype_of
 from llm_testing.model.open_model import attention_of, layer_period, read_config, tuned, with_layers
-from llm_testing.train.measure import allocator_changes, bytes_of
+from llm_testing.train.measure import allocator_changes, bytes_of, peak_over
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.probe import made_up
 from llm_testing.train.step import TrainingStep
@@ -105,9 +103,9 @@ def measure_open(family, options) -> Measured:
         gc.collect()
         states = [v for s in training.optimizer.state.values() for v in s.values() if isinstance(v, torch.Tensor)]
         before = bytes_of([*model.parameters(), *model.buffers(), *states, *quantization(model)])
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        with allocator_changes() as changes:
             step(1)
-    return Measured(before, before + int(max(0, np.cumsum(allocator_changes(seen)).max())))
+    return Measured(before, before + peak_over(changes))
 
 
 def quantize(model: nn.Module) -> None:

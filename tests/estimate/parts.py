@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import resolve, shape_of
@@ -14,7 +13,7 @@ from llm_testing.estimate.jobs import GPTJob, pretraining_job
 from llm_testing.estimate.recording import Recording
 from llm_testing.estimate.step import Step
 from llm_testing.model.gpt import build_gpt
-from llm_testing.train.measure import allocator_changes, bytes_of
+from llm_testing.train.measure import allocator_changes, bytes_of, peak_over
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.step import TrainingStep
 
@@ -101,9 +100,9 @@ def _measure(options, vocab) -> Measured:
     gc.collect()
     states = [v for state in training.optimizer.state.values() for v in state.values() if isinstance(v, torch.Tensor)]
     before = bytes_of([*model.parameters(), *model.buffers(), *states])
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with allocator_changes() as changes:
         step(1)
-    return Measured(before, before + int(max(0, np.cumsum(allocator_changes(seen)).max())))
+    return Measured(before, before + peak_over(changes))
 
 
 def peak_of(recording: Recording, rounding: int = 1) -> int:
