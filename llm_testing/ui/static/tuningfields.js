@@ -7,7 +7,7 @@ import { showView } from "./views.js";
 import * as words from "./words.js";
 
 const OF = "tune";
-const known = { models: null, boxes: {} };
+const known = { models: null, boxes: {}, runs: "[]" };
 
 const field = (name) => document.getElementById(id(`option-${name}`, OF));
 const typed = (name) => field(name)?.querySelector("input, textarea")?.value.trim() ?? "";
@@ -24,6 +24,7 @@ export function mountTuningFields(config) {
     onModels(offerRuns);
     onModels(() => known.models?.then(draw));
   }
+  offerRuns();
   known.models ??= call("GET", "fine-tuning/models").catch(() => []);
   known.models.then(draw);
 }
@@ -31,8 +32,10 @@ export function mountTuningFields(config) {
 // Runs that have a model since the list was filled; Gradio alone can set its choices.
 function offerRuns() {
   const runs = JSON.stringify(allRuns().filter((run) => run.resumable_step != null).map((run) => [run.run_id, run.name]));
-  if (known.runs !== undefined && known.runs !== runs && document.documentElement.dataset.ltRole === "owner") document.getElementById(id("models", OF))?.click();
+  const button = document.getElementById(id("models", OF));
+  if (known.runs === runs || !button || document.documentElement.dataset.ltRole !== "owner") return;
   known.runs = runs;
+  button.click();
 }
 
 function draw(models) {
