@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from llm_testing.service.coach import findings
+from llm_testing.service.coach import Finding, Seen, findings
 from llm_testing.service.lab import Lab
 from llm_testing.train.step import TrainingStep
 from tests.service.parts import run
@@ -14,18 +14,18 @@ NOISE = "".join(chr(0x4E00 + i * 7 % 900) for i in range(400))
 
 
 @dataclass
-class Looked:
-    """A run's record and rows."""
+class Runs:
+    """Runs by the name of their trouble."""
 
-    record: dict
-    rows: list[dict]
+    lab: Lab
+    ids: dict[str, str]
 
-    def rules(self, limit: int | None = None) -> set[str]:
-        return {finding.rule for finding in findings(self.record, self.rows, limit)}
+    def findings(self, name: str) -> list[Finding]:
+        return self.lab.history.coach(self.ids[name])
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, Looked]:
+def runs(tmp_path_factory) -> Runs:
     """One run that learns, and one for each trouble."""
     root = tmp_path_factory.mktemp("coach")
     lab = Lab(root / "runs", tmp_path_factory.mktemp("cache"))
@@ -35,8 +35,8 @@ def runs(tmp_path_factory) -> dict[str, Looked]:
     strange.write_text("ab" * 4000 + NOISE + "ab" * 4000)
     drawn = {
         "calm": CALM,
-        "fast": {**CALM, "learning_rate": 1.0, "warmup_steps": 60, "grad_clip": 0.0},
-        "slow": {**CALM, "learning_rate": 1e-7},
+        "fast": {**CALM, "learning_rate": 1.0, "warmup_steps": 60, "grad_clip": 0.0, "lr_schedule": "constant"},
+        "slow": {**CALM, "learning_rate": 1e-7, "lr_schedule": "constant"},
         "by_heart": {
             **CALM, "corpus": str(few), "val_corpus": str(other), "learning_rate": 1e-2, "max_steps": 200, "n_embd": 32,
         },
@@ -54,36 +54,35 @@ def runs(tmp_path_factory) -> dict[str, Looked]:
 
         patch.setattr(TrainingStep, "update", poisoned)
         found["poisoned"] = run(lab, name="poisoned", **CALM)
-    return {name: Looked({**lab.details(run_id)}, lab.points(run_id).rows) for name, run_id in found.items()}
+    return Runs(lab, found)
 
 
 @pytest.mark.parametrize(
     ("rule", "case", "series"),
     [
-        ("non_finite", "poisoned", "train_loss"),
+        ("nonfinite", "poisoned", "train_loss"),
         ("divergence", "fast", "train_loss"),
         ("plateau", "slow", "train_loss"),
         ("overfitting", "by_heart", "val_loss"),
-        ("gradient_spikes", "strange", "grad_norm"),
+        ("spikes", "strange", "grad_norm"),
     ],
 )
 def test_a_rule_speaks_of_its_trouble_and_is_silent_of_a_run_that_learns(runs, rule, case, series):
-    looked = runs[case]
-    finding = next(one for one in findings(looked.record, looked.rows) if one.rule == rule)
-    evidence = finding.evidence
-    assert evidence["series"] == series
-    steps = [row["step"] for row in looked.rows]
-    assert steps[0] <= evidence["from_step"] <= evidence["to_step"] <= steps[-1]
-    assert finding.action.title and (finding.action.how is None or finding.action.changes)
-    assert set(finding.action.changes or {}) <= set(looked.record["config"])
-    assert rule not in runs["calm"].rules()
+    finding = next(one for one in runs.findings(case) if one.rule == rule)
+    assert finding.series == series
+    steps = [row["step"] for row in runs.lab.points(runs.ids[case]).rows]
+    assert steps[0] <= finding.from_step <= finding.to_step <= steps[-1]
+    assert finding.title and finding.why and finding.label
+    assert set(finding.changes) <= set(runs.lab.details(runs.ids[case])["config"])
+    assert rule not in {one.rule for one in runs.findings("calm")}
 
 
 def test_little_memory_is_said_where_the_peak_is_near_what_may_be_used(runs):
-    peak = max(row["peak_bytes"] for row in runs["calm"].rows)
-    assert "memory" in runs["calm"].rules(int(peak * 1.05))
-    assert "memory" not in runs["calm"].rules(int(peak * 1.5))
+    lab, run_id = runs.lab, runs.ids["calm"]
+    peak = max(row["peak_bytes"] for row in lab.points(run_id).rows)
+    curve, record = lab.history.curves.of(run_id), lab.details(run_id)
 
+    def rules(limit_bytes: int) -> set[str]:
+        return {one.rule for one in findings(Seen(curve, record, limit_bytes, ()))}
 
-def test_a_run_without_points_has_nothing_to_say(runs):
-    assert findings(runs["calm"].record, []) == []
+    assert "memory" in rules(int(peak * 1.05)) and "memory" not in rules(int(peak * 1.5))
