@@ -1,4 +1,4 @@
-"""`Lab.reports`: runs to take along as one HTML page, as TensorBoard's event files, and several as one zip."""
+"""`Lab.reports`: runs to take along as one HTML page, or as TensorBoard's event files."""
 
 from __future__ import annotations
 
