@@ -79,7 +79,7 @@ def model_choices(lab: Lab) -> list[tuple[str, str]]:
 
 def _size(num_parameters: int) -> str:
     """As models are spoken of: 7.6 B, 135 M."""
-    return f"{num_parameters / 1e9:.1f} B" if num_parameters >= 1e9 else count(num_parameters)
+    return f"{num_parameters / 1e9:.1f} B" if num_parameters >= 0.95e9 else count(num_parameters)
 
 
 def forked(lab: Lab, checkpoint_id: str) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     page.wait_for_selector("#lt-tune-summary .lt-fit-model")
     page.click("#lt-tune-start")
     view(page, "live")
+    until(page, "document.querySelector('.lt-strip').textContent.includes('tuned at home')")
     app.wait_for("completed")
     run = app.get("/live/status")["run"]
     assert run["kind"] == "finetune" and run["config"]["model_name"] == base and run["step"] == 8

@@ -21,21 +21,18 @@ export function mountTuningFields(config) {
   known.config = config ?? known.config;
   if (!known.follows) {
     known.follows = true;
-    onModels(offerRuns);
     onModels(() => known.models?.then(draw));
   }
-  offerRuns();
   known.models ??= call("GET", "fine-tuning/models").catch(() => []);
   known.models.then(draw);
 }
 
-// Runs that have a model since the list was filled; Gradio alone can set its choices.
-function offerRuns() {
+// Whether there are runs with a model that were not there when the list of models was filled last.
+export function newModels() {
   const runs = JSON.stringify(allRuns().filter((run) => run.resumable_step != null).map((run) => [run.run_id, run.name]));
-  const button = document.getElementById(id("models", OF));
-  if (known.runs === runs || !button || document.documentElement.dataset.ltRole !== "owner") return;
+  const others = runs !== known.runs;
   known.runs = runs;
-  button.click();
+  return others;
 }
 
 function draw(models) {
