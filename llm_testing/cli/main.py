@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_testing.cli import estimates, texts, training
+from llm_testing.cli import estimates, sweeps, texts, training
 from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
 from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
 from llm_testing.cli.run_commands import RUN_COMMANDS
@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Train GPTs on one machine, and compare what happened.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_training(commands)
+    _add_sweeps(commands)
     _add_estimates(commands)
     _add_texts(commands)
     _add_runs(commands)
@@ -107,6 +108,26 @@ def _add_training(commands: Any) -> None:
     again.add_argument("run_id", metavar="RUN_ID")
     add_flags(again, training.changeable_options().values())
     _known(again, json=True)
+
+
+def _add_sweeps(commands: Any) -> None:
+    kinds = _group(commands, "sweep", "several values of up to three options, trained one after the other")
+    for kind, act, config in (
+        ("pretrain", sweeps.sweep_pretrain, PretrainConfig),
+        ("finetune", sweeps.sweep_finetune, FinetuneConfig),
+    ):
+        command = _command(
+            kinds, kind, act, usage=f"{PROGRAM} sweep {kind} --over OPTION=VALUE,VALUE [--over ...] [any option]"
+        )
+        command.add_argument(
+            "--over", action="append", required=True, metavar="OPTION=VALUES", help="values with commas between them"
+        )
+        command.add_argument("--list", action="store_true", help="the first with the first, instead of every pair")
+        command.add_argument("--sweep-name", metavar="NAME", help="of the sweep, by which its runs are tagged")
+        command.add_argument("--preset", metavar="NAME", help="as for a single run [default recommended]")
+        command.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win over it")
+        add_flags(command, options_of(config).values())
+        _known(command, json=True)
 
 
 def _add_estimates(commands: Any) -> None:

@@ -44,8 +44,15 @@ def _off(parser: ArgumentParser) -> None:
 
 def _export(parser: ArgumentParser) -> None:
     _many(parser)
-    parser.add_argument("--to", required=True, type=Path, metavar="FILE", help="a file that does not exist yet")
-    parser.add_argument("--form", choices=taking.FORMS, default="zip", help="zip imports elsewhere [default zip]")
+    parser.add_argument(
+        "--to", required=True, type=Path, metavar="PATH", help="a new file; for csv and tensorboard a folder"
+    )
+    parser.add_argument(
+        "--form",
+        choices=taking.FORMS,
+        default="zip",
+        help="zip imports elsewhere, html opens without a network [default zip]",
+    )
     parser.add_argument("--no-checkpoints", action="store_true", help="leave the weights out of a zip")
 
 

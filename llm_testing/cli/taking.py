@@ -1,51 +1,72 @@
-"""`runs export` and `runs import`: taking runs along, and bringing them in."""
+"""`runs export` and `runs import`: runs as files to take along, and back."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from llm_testing.cli.answer import FAILED, OK, print_json, print_lines
 from llm_testing.cli.door import open_lab
-from llm_testing.errors import ConfigError, NotFound, Problem
+from llm_testing.errors import ConfigError, DataError, Problem, WrongState
 from llm_testing.store.files import write_with
 
-FORMS = ("zip", "csv")
-_BLOCK_BYTES = 1 << 20
+FORMS = ("zip", "html", "csv", "tensorboard")
+BLOCK_BYTES = 1 << 20
 
 
 def export(args: argparse.Namespace) -> int:
-    """Write runs into one file: a zip that imports elsewhere, or one run's curves as CSV."""
-    if args.to.exists():
-        raise ConfigError([Problem("", f"{args.to} exists already. Give a file that does not exist yet.")])
-    lab = open_lab(args)
+    """Write runs as one zip, as one HTML page, as CSV, or as TensorBoard's event files."""
+    lab, to = open_lab(args), args.to
     if args.form == "zip":
-        blocks = lab.archive.zipped(not args.no_checkpoints, args.run_ids)
+        written = [_write(to, lab.archive.zipped(not args.no_checkpoints, args.run_ids))]
+    elif args.form == "html":
+        written = [_write(to, lab.reports.page(args.run_ids))]
+    elif args.form == "csv":
+        written = [
+            _write(to / f"{run_id}-{name}.csv", lab.history.table(run_id, name))
+            for run_id in args.run_ids
+            for name in ("metrics", "samples")
+        ]
     else:
-        if len(args.run_ids) != 1:
-            raise ConfigError([Problem("", f"A CSV file holds one run; received {len(args.run_ids)}.")])
-        blocks = lab.table(args.run_ids[0], "metrics")
-    _write(args.to, blocks)
-    print_lines([f"Wrote {args.to}, {args.to.stat().st_size:,} bytes."])
+        written = [
+            _write(to / run_id / "events.out.tfevents.0000000000.llm-testing", lab.reports.events(run_id))
+            for run_id in args.run_ids
+        ]
+    print_lines(f"Written: {path}" for path in written)
     return OK
 
 
 def import_runs(args: argparse.Namespace) -> int:
     """Bring runs in from a zip; runs that are here already stay as they are."""
-    if not args.file.is_file():
-        raise NotFound(f"There is no file {args.file}.")
-    with args.file.open("rb") as file, open_lab(args).archive.receive() as upload:
-        while block := file.read(_BLOCK_BYTES):
+    lab = open_lab(args)
+    with lab.archive.receive() as upload:
+        for block in _blocks(args.file):
             upload.write(block)
-        came = upload.restore()
+        restored = upload.restore()
     if args.json:
-        print_json(asdict(came))
+        print_json(asdict(restored))
     else:
-        print_lines(f"Brought in {run_id}." for run_id in came.restored)
-        print_lines(f"Left out {run_id}: {reason}" for run_id, reason in came.skipped.items())
-    return OK if came.restored or not came.skipped else FAILED
+        print_lines(f"Brought in {run_id}." for run_id in restored.restored)
+        print_lines(f"Left out {run_id}: {reason}" for run_id, reason in restored.skipped.items())
+    return OK if restored.restored or not restored.skipped else FAILED
 
 
-def _write(path: Path, blocks: Iterable[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_with(path, lambda file: [file.write(block) for block in blocks])
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> Path:
+    """A new file, which appears under its name when it is whole."""
+    if path.exists():
+        raise WrongState(f"{path} exists already. Give a place where nothing is.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([Problem("", f"--to: {path.parent} cannot be made: {error.strerror or error}.")]) from None
+    write_with(path, lambda file: [file.write(piece) for piece in pieces])
+    return path

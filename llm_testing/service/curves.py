@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_testing.errors import ConfigError, NotEnoughDisk, Problem
+from llm_testing.errors import ConfigError, NotEnoughDisk, Problem, UserError
 from llm_testing.store.columns import Columns
 from llm_testing.store.runs import RunStore
 
@@ -74,6 +74,12 @@ class CurveStore:
             seen.next_n = columns.next_n
         self._forget_some()
         return seen
+
+    def keep(self, run_id: str) -> None:
+        """Keep a long curve beside, so that whoever looks at it first need not wait; a failure costs nothing else."""
+        with suppress(UserError, OSError):
+            if self._store.open(run_id).metrics.stat().st_size >= _WORTH_KEEPING:
+                self.of(run_id)
 
     def _load(self, run_id: str, columns: Columns) -> None:
         kept = Columns.load(self._path(run_id), columns.names)

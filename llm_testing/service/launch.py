@@ -17,6 +17,7 @@ from llm_testing.jobs.queue import RunQueue
 from llm_testing.jobs.states import ACTIVE, TERMINAL, RunState
 from llm_testing.jobs.threads import join, start_thread
 from llm_testing.service.board import Board
+from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of, kind_named, kind_of
@@ -174,6 +175,7 @@ class Launcher:
                 session.done.set()
                 if self._queue_runs and not self._closing:
                     self._start_next()
+        CurveStore(self.store, self._cache_dir).keep(session.job.folder.run_id)
 
     def _run_here(self, job: Job, lock: TrainerLock) -> None:
         session = self._begin(job, lock)
@@ -182,6 +184,7 @@ class Launcher:
         finally:
             lock.release()
             session.done.set()
+        CurveStore(self.store, self._cache_dir).keep(job.folder.run_id)
 
     def _start_next(self) -> str | None:
         """Start the first queued run that can start; one that cannot is marked failed and the next is tried."""

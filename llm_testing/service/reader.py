@@ -24,6 +24,8 @@ from llm_testing.store.staging import new_staging, remove_tree
 from llm_testing.train.session import load_model
 
 _FOLLOWED = 16
+_MOST_ROWS = 200_000
+"""Kept of all followed journals: a row is about a kilobyte."""
 
 
 class Followed:
@@ -34,6 +36,9 @@ class Followed:
         self._lock = threading.Lock()
         self._rows: list[dict] = []
         self._rewinds: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def after(self, cursor: int) -> Points:
         """Rows numbered above the cursor."""
@@ -72,9 +77,13 @@ class Reader:
             key = (run_id, name)
             followed = self._followed.pop(key, None) or Followed(folder, name)
             self._followed[key] = followed
-            while len(self._followed) > _FOLLOWED:
-                self._followed.popitem(last=False)
-        return followed.after(cursor)
+        news = followed.after(cursor)
+        with self._lock:
+            num_rows = sum(map(len, self._followed.values()))
+            while len(self._followed) > 1 and (len(self._followed) > _FOLLOWED or num_rows > _MOST_ROWS):
+                _, oldest = self._followed.popitem(last=False)
+                num_rows -= len(oldest)
+        return news
 
     def details(self, run_id: str) -> dict[str, Any]:
         """The record with its effective state, its checkpoints and its files."""

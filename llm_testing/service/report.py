@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_testing.errors import UserError
-from llm_testing.service.curves import columns_of, thinned
 from llm_testing.service.figures import PANELS, RUN_COLOURS, X_AXES
 
-MOST_POINTS = 3000
 MOST_TEXTS = 200
 _HERE = Path(__file__).parent
 _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -73,9 +71,8 @@ def _json_in_script(value: Any) -> bytes:
 
 
 def _curves(run: dict[str, Any]) -> dict[str, Any]:
-    columns = columns_of(thinned(run["rows"], MOST_POINTS))
     # Plotly reads a small markup in names, so a run's is escaped for it too.
-    return {"name": _text(_name(run)), "letter": run["letter"], "colour": run["colour"], "columns": columns}
+    return {"name": _text(_name(run)), "letter": run["letter"], "colour": run["colour"], "columns": run["columns"]}
 
 
 def _about(runs: list[dict[str, Any]]) -> str:

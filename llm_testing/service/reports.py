@@ -1,4 +1,4 @@
-"""`Lab.reports`: runs to take along as one HTML page, as TensorBoard's event files, and several as one zip."""
+"""`Lab.reports`: runs to take along as one HTML page, or as TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_testing.service.lab import Lab
 
 _TENSORBOARD_FILE = "events.out.tfevents.0000000000.llm-testing"
+MOST_POINTS = 3000
 
 
 class Reports:
@@ -75,7 +76,7 @@ class Reports:
             "run_id": run_id,
             "record": {**record, "state": state_of(record)},
             "result": self._lab.result(run_id),
-            "rows": self._lab.points(run_id).rows,
+            "columns": self._lab.history.points(run_id, most=MOST_POINTS)["columns"],
             "samples": self._lab.samples(run_id).rows,
             "events": self._lab.events(run_id).rows,
             "command": command,

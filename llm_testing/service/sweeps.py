@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from llm_testing.config.option import Options, options_of
 from llm_testing.errors import ConfigError, NotFound, Problem
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.progress import Report, report_nothing
 from llm_testing.service.kinds import kind_named
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.parents import fork_of
 from llm_testing.service.records import RESULT_KEYS, new_record, result, state_of
 from llm_testing.store.runs import RunStore
+from llm_testing.train.events import Event
 
 if TYPE_CHECKING:
     from llm_testing.service.lab import Lab
@@ -93,7 +96,15 @@ class Sweeps:
         """Queue the runs of a plan; the first begins where the trainer is free. Gives their ids."""
         return self._launcher.enqueue(list(planned.records))
 
-    def run_here(self, planned: Planned, watcher: Watcher, on_run: Callable[[str, int, int], None]) -> list[str]:
+    def run_here(
+        self,
+        planned: Planned,
+        on_run: Callable[[str, int, int], None],
+        *,
+        control: Control,
+        report: Report = report_nothing,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> list[str]:
         """Queue the runs of a plan and train them here, one after the other; a stop leaves the others in the queue.
 
         Args:
@@ -101,10 +112,10 @@ class Sweeps:
         """
         run_ids = self._launcher.enqueue(list(planned.records), begin=False)
         for place, run_id in enumerate(run_ids, start=1):
-            if watcher.control.stop_mode:
+            if control.stop_mode:
                 break
             on_run(run_id, place, len(run_ids))
-            self._launcher.run_queued_here(run_id, watcher)
+            self._launcher.run_queued_here(run_id, Watcher(control, report, on_event))
         return run_ids
 
     def all(self) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from llm_testing.service.lab import Lab
 from llm_testing.ui.draft import Form
 from llm_testing.ui.form import form_column
 from llm_testing.ui.forms import TUNE, model_choices
-from llm_testing.ui.parts import QUIET, drawn_by_script, id_of
+from llm_testing.ui.parts import QUIET, drawn_by_script
+
+NEW_MODELS = "() => import('/live/static/main.js').then((m) => m.newModels())"
 
 
 def finetuning_tab(page: gr.Blocks, lab: Lab, form: Form, draft: gr.BrowserState) -> None:
@@ -16,13 +18,13 @@ def finetuning_tab(page: gr.Blocks, lab: Lab, form: Form, draft: gr.BrowserState
     with gr.Row(elem_classes="lt-columns"):
         with gr.Column(scale=4, min_width=320, elem_classes="lt-form"):
             parts = form_column(page, form, draft)
-            # The script presses it when a run has ended: then there is another model to tune.
-            again = gr.Button("Look for models", elem_id=id_of("models", TUNE), elem_classes="lt-unseen")
         with gr.Column(scale=7, min_width=320):
             for part in ("views", "examples", "live", "chat", "shelf"):
                 drawn_by_script(part, of=TUNE)
+    models, anew = parts.controls["model_name"], gr.Checkbox(visible=False)
 
-    def on_models() -> Any:
-        return gr.update(choices=model_choices(lab))
+    def on_focus(new_models: bool) -> Any:
+        return gr.update(choices=model_choices(lab)) if new_models else gr.skip()
 
-    again.click(on_models, None, parts.controls["model_name"], **QUIET)
+    # Gradio opens a list whose choices change, so they change when it is opened anyway, and only where there are new.
+    models.focus(on_focus, anew, models, js=NEW_MODELS, **QUIET)

@@ -52,7 +52,6 @@ class FormParts:
         """Contents for all controls, with those switched off that mean nothing beside the others."""
         by_name = self.form.by_name(contents)
         beside: dict[str, dict[str, Any]] = {name: {"interactive": is_on(name, by_name)} for name in depending(by_name)}
-        beside |= {name: {"choices": offered()} for name, offered in self.form.choices.items()}
         return [gr.update(value=content, **beside.get(name, {})) for name, content in by_name.items()]
 
 
@@ -120,8 +119,10 @@ def _wire(page: gr.Blocks, parts: FormParts) -> None:
     def on_load(kept: Any) -> list[Any]:
         draft = restored(form, kept)
         ready = [gr.update(interactive=True) for _ in parts.starters]
+        updates = dict(zip(form.options, parts.updates(draft.contents), strict=True))
+        updates |= {name: {**updates[name], "choices": offered()} for name, offered in form.choices.items()}
         said = forecast(form, draft.contents)
-        return [parts.preset_update(draft.preset), *parts.updates(draft.contents), said, *ready]
+        return [parts.preset_update(draft.preset), *updates.values(), said, *ready]
 
     def on_preset(name: str, *contents: Any) -> list[Any]:
         return parts.shows(Draft(name, preset_contents(form, name, contents)))

@@ -13,8 +13,6 @@ from llm_testing.ui.draft import Form
 from llm_testing.ui.numbers import count, duration, gib
 
 TUNE = "tune"
-FAMILIES = {"gemma3_text": "Gemma 3", "gpt2": "GPT-2", "llama": "Llama and SmolLM", "mistral": "Mistral", "phi3": "Phi",
-            "qwen2": "Qwen 2.5", "qwen3": "Qwen 3"}  # fmt: skip
 _RUNS = {"pretrain": "model", "finetune": "tuned model"}
 LATER = "once the corpus is read"
 ROWS_LATER = "once the rows are read"
@@ -64,17 +62,24 @@ def finetuning_form(lab: Lab) -> Form:
 
 
 def model_choices(lab: Lab) -> list[tuple[str, str]]:
-    """What can be tuned, by a label that tells family, size and tags: runs of this machine first, then the list."""
+    """What can be tuned, with size and tags: what is on this machine first, then the list, family by family."""
     own = [row for row in lab.rows() if row.damaged is None and row.resumable_step is not None]
     runs = [
         (f"Your {_RUNS.get(row.kind, 'run')} · {row.name} · {count(row.num_parameters)}", row.run_id) for row in own
     ]
-    packages = [(f"In a package · {hub_id} · no download", name) for name, hub_id in lab.finetuning.packages().items()]
+    packages = [
+        (f"{hub_id.rpartition('/')[2]} · in a package", name) for name, hub_id in lab.finetuning.packages().items()
+    ]
     known = [
-        (" · ".join([FAMILIES.get(m.family, m.family), m.name, count(m.num_parameters), *m.tags]), m.hf_id)
-        for m in sorted(lab.finetuning.models(), key=lambda m: FAMILIES.get(m.family, m.family))
+        (f"{model.name} · {_size(model.num_parameters)} · {', '.join(model.tags)}", model.hf_id)
+        for model in sorted(lab.finetuning.models(), key=lambda model: model.family)
     ]
     return runs + packages + known
+
+
+def _size(num_parameters: int) -> str:
+    """As models are spoken of: 7.6 B, 135 M."""
+    return f"{num_parameters / 1e9:.1f} B" if num_parameters >= 0.95e9 else count(num_parameters)
 
 
 def forked(lab: Lab, checkpoint_id: str) -> dict[str, Any]:

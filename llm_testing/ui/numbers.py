@@ -6,7 +6,7 @@ def count(value: float | None) -> str:
     if value is None:
         return "–"
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if value >= size:
+        if value >= 0.9995 * size:  # what would be rounded to 1,000 of the smaller unit
             return f"{value / size:.3g} {letter}"
     return f"{value:,.0f}"
 

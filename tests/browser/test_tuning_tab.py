@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.browser.acts import STARTED, start_by_call, stop, write
+from tests.browser.acts import STARTED, stop, write
 from tests.data.tiny_model import tiny_model, write_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -34,6 +34,16 @@ def until(page, condition: str) -> None:
     page.wait_for_function(f"() => {condition}", timeout=STARTED)
 
 
+def begin(page, track: str, **body) -> None:
+    """Start a run without the form."""
+    page.evaluate(
+        """async ([track, body]) => { const reply = await fetch(`/api/${track}/start`, { method: 'POST',
+        headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+        if (!reply.ok) throw new Error(await reply.text()); (await import('/live/static/main.js')).wake(); }""",
+        [track, body],
+    )
+
+
 def answered(page) -> None:
     """Until nothing is written any more, and something was."""
     until(page, "document.querySelectorAll('#lt-tune-chat .lt-answer').length")
@@ -48,20 +58,22 @@ def folder(tmp_path_factory):
 
 def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_page, app):
     page = open_page()
-    start_by_call(page, "my own base", tokenizer="bpe", vocab_size=300, max_steps=30)
+    size = {"corpus": "tiny", "tokenizer": "bpe", "vocab_size": 300, "max_steps": 30}
+    begin(page, "pretraining", preset="fast", name="my own base", **size)
     app.wait_for("completed")
     base = app.get("/live/status")["run"]["run_id"]
 
     open_tab(page)
-    page.locator("#lt-tune-option-model_name input").click()
+    fill(page, "name", "tuned at home")  # leaving it opens the list of models, which comes next
     page.get_by_role("option", name="my own base").click()
     until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
     page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
-    for option, text in (("name", "tuned at home"), ("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
+    for option, text in (("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
         fill(page, option, text)
     page.wait_for_selector("#lt-tune-summary .lt-fit-model")
     page.click("#lt-tune-start")
     view(page, "live")
+    until(page, "document.querySelector('.lt-strip').textContent.includes('tuned at home')")
     app.wait_for("completed")
     run = app.get("/live/status")["run"]
     assert run["kind"] == "finetune" and run["config"]["model_name"] == base and run["step"] == 8
@@ -146,14 +158,8 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
 
 def test_a_run_is_paused_and_stopped_and_the_tab_fits_a_phone(open_page, app, folder):
     page = open_page(width=380)
-    page.evaluate(
-        """async (model) => { const reply = await fetch('/api/fine-tuning/start', { method: 'POST', headers:
-        { 'content-type': 'application/json' }, body: JSON.stringify({ preset: 'persona', name: 'on a phone',
-        model_name: model, max_seq_length: 128, max_steps: 2000, sample_tokens: 4 }) });
-        if (!reply.ok) throw new Error(await reply.text());
-        (await import('/live/static/main.js')).wake(); }""",
-        str(folder),
-    )
+    size = {"max_seq_length": 128, "max_steps": 2000, "sample_tokens": 4}
+    begin(page, "fine-tuning", preset="persona", name="on a phone", model_name=str(folder), **size)
     app.wait_for("running")
     open_tab(page)
     view(page, "live")

@@ -3,6 +3,7 @@
 import pytest
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.models import find_model
 from llm_testing.service.lab import Lab
 from llm_testing.ui.draft import Draft, edited, forecast, preset_contents, restored
 from llm_testing.ui.fields import values_of
@@ -72,7 +73,9 @@ def test_both_forms_have_draft_and_ids_of_their_own(lab, form):
     assert other.draft_key != form.draft_key and other.of != form.of
 
 
-def test_the_list_of_models_has_every_family_and_says_what_each_is(lab):
-    labels = {label.split(" · ")[0] for label, _ in model_choices(lab)}
-    assert {"Qwen 2.5", "Mistral", "Gemma 3", "Phi", "GPT-2"} <= labels
-    assert not any(label.startswith("Your ") for label in labels), "nothing was trained here"
+def test_the_list_of_models_stands_by_family_and_says_what_each_is(lab):
+    choices = model_choices(lab)
+    families = [model.family for _, value in choices if (model := find_model(value))]
+    assert families == sorted(families) and len(set(families)) >= 6
+    assert ("Qwen2.5-7B-Instruct · 7.6 B", QWEN) in [(label.rsplit(" · ", 1)[0], value) for label, value in choices]
+    assert not any(label.startswith("Your ") for label, _ in choices), "nothing was trained here"

@@ -44,6 +44,7 @@ export function wake() {
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
 export { shownFork } from "./forking.js";
+export { newModels } from "./tuningfields.js";
 export { wantedChanges };
 
 // Opens a question under the strip, or closes it with "".

@@ -27,7 +27,7 @@ export function mountStrip(element, feed) {
 }
 
 function firstWords() {
-  return el("p", { class: "lt-first" }, "No run yet. Press ", el("strong", {}, "Start"), " below: the recommended settings train a small GPT on this machine, without a download.");
+  return el("p", { class: "lt-first" }, "No run yet. Press ", el("strong", {}, "Start"), " on the Pretraining tab: the recommended settings train a small GPT on this machine, without a download.");
 }
 
 function line(run, status) {

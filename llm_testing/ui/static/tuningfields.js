@@ -7,7 +7,7 @@ import { showView } from "./views.js";
 import * as words from "./words.js";
 
 const OF = "tune";
-const known = { models: null, boxes: {} };
+const known = { models: null, boxes: {}, runs: "[]" };
 
 const field = (name) => document.getElementById(id(`option-${name}`, OF));
 const typed = (name) => field(name)?.querySelector("input, textarea")?.value.trim() ?? "";
@@ -21,18 +21,18 @@ export function mountTuningFields(config) {
   known.config = config ?? known.config;
   if (!known.follows) {
     known.follows = true;
-    onModels(offerRuns);
     onModels(() => known.models?.then(draw));
   }
   known.models ??= call("GET", "fine-tuning/models").catch(() => []);
   known.models.then(draw);
 }
 
-// Runs that have a model since the list was filled; Gradio alone can set its choices.
-function offerRuns() {
+// Whether there are runs with a model that were not there when the list of models was filled last.
+export function newModels() {
   const runs = JSON.stringify(allRuns().filter((run) => run.resumable_step != null).map((run) => [run.run_id, run.name]));
-  if (known.runs !== undefined && known.runs !== runs && document.documentElement.dataset.ltRole === "owner") document.getElementById(id("models", OF))?.click();
+  const others = runs !== known.runs;
   known.runs = runs;
+  return others;
 }
 
 function draw(models) {
