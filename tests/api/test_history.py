@@ -38,7 +38,7 @@ def test_the_list_takes_its_questions_in_words_and_refuses_others(lab):
     api = served(lab)
     assert [row["run_id"] for row in api.get(AT).json()["runs"]] == [two, one]
     asked = {"tag=a+b": [one], "starred=true": [two], "starred=false": [one], "kind=pretrain": [one],
-             "state=failed": [], "sort=learning_rate&limit=1": [two], "search=run+1": [one]}  # fmt: skip
+             "state=failed": [], "sort=learning_rate&limit=1": [two], "search=RUN+000001": [one]}  # fmt: skip
     for query, found in asked.items():
         assert [row["run_id"] for row in api.get(f"{AT}?{query}").json()["runs"]] == found, query
         (live,) = looked(lab, f"/live/runs?{query}")
@@ -78,7 +78,7 @@ def test_no_address_is_hidden_behind_one_that_takes_any_id():
 
 @pytest.mark.parametrize("run_id", HOSTILE)
 def test_what_is_no_run_id_is_400_or_404(lab, run_id):
-    made(lab, 1)
+    real = made(lab, 1)
     api = served(lab)
     quoted = "".join(f"%{byte:02x}" for byte in run_id.encode())
     for reply in (
@@ -86,7 +86,8 @@ def test_what_is_no_run_id_is_400_or_404(lab, run_id):
         api.get(f"{AT}/{quoted}/coach"), api.get(f"{AT}/compare?runs={quoted}"), api.get(f"{AT}/export?runs={quoted}"),
     ):  # fmt: skip
         # An empty id is the address of the list, and one with slashes is no address at all.
-        assert reply.status_code in (400, 404, 405, 422) or run_id in ("", ".", ".."), reply.text
+        # Around the ids of a list spaces mean nothing.
+        assert reply.status_code in (400, 404, 405, 422) or run_id.strip() in ("", ".", "..", real), reply.text
     for reply in looked(
         lab, *(f"/live/{name}={quoted}" for name in ("run?run", "points?run", "coach?run", "compare?runs"))
     ):

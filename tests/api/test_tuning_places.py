@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from llm_testing.api.live import LiveRoutes
 from llm_testing.service.lab import Lab
 from llm_testing.service.places import Place
 from tests.api.served import served, told
@@ -54,7 +53,7 @@ def test_who_may_not_name_paths_sees_none(lab, root, place, who):
         assert str(root) not in client.get(f"/api/pretraining/runs/{run_id}").text
     with served(lab) as client:
         assert str(root) in client.get(f"{AT}/status").text
-    assert str(root) in str(LiveRoutes(lab)._run(run_id))
+    assert str(root) in str(lab.history.open(run_id))
 
 
 @pytest.mark.parametrize("place", [Place.LAN, Place.SHARE])

@@ -128,6 +128,7 @@ def test_checkpoints_are_filtered_forked_resumed_generated_from_and_deleted(open
     until(page, "document.querySelector('.lt-summary').textContent.includes('3 sequences')")
 
     card.locator("button:has-text('Resume')").click()
+    page.click(".lt-resume summary:has-text('fork the checkpoint instead')")
     page.wait_for_selector(".lt-resume .lt-differs")
     page.wait_for_selector(".lt-resume .lt-hint:has-text('Goes on at step')")
     asked = page.text_content(".lt-resume")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from llm_testing.api.live import LiveRoutes
+from llm_testing.api.live_history import HistoryRoutes
+from llm_testing.config.history import RunsQuery
 from llm_testing.service.lab import Lab
 from llm_testing.service.records import EXAMPLE
 
@@ -57,4 +59,4 @@ def test_they_foretell_nothing_for_this_machine(examples):
 def test_a_first_visitor_is_still_greeted_and_finds_them_in_the_list(examples):
     live = LiveRoutes(examples)
     assert live._status()["run"] is None
-    assert [run["tags"] for run in live._runs()["runs"]] == [(EXAMPLE,), (EXAMPLE,)]
+    assert [run["tags"] for run in HistoryRoutes(examples)._runs(RunsQuery())["runs"]] == [(EXAMPLE,), (EXAMPLE,)]

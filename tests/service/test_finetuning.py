@@ -310,7 +310,7 @@ def test_a_look_at_the_examples_shows_what_is_learned_and_what_is_wrong(lab, val
     path = write_rows(tmp_path / "rows.jsonl", rows)
     view = lab.finetuning.view_examples({**values, "dataset": str(path)}, num_shown=1)
     (seen,) = view.sequences
-    assert [text for text, learned in seen.pieces if learned] == ["three<|im_end|>"]
+    assert "".join(text for text, learned in seen.pieces if learned) == "three<|im_end|>"
     assert "".join(text for text, _ in seen.pieces).startswith("<|im_start|>user\none two<|im_end|>")
     assert [str(problem) for problem in view.problems] == [
         "Line 2 of rows.jsonl has no answer: its completion is empty."

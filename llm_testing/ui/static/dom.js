@@ -9,7 +9,7 @@ export function el(tag, props = {}, ...children) {
     else if (name === "style") made.style.cssText = value;
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child != null && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return made;
 }
 
@@ -21,7 +21,7 @@ export function show(element, key, build) {
   const said = JSON.stringify(key);
   if (element.dataset.said === said) return;
   element.dataset.said = said;
-  element.replaceChildren(...[build()].flat().filter(Boolean));
+  element.replaceChildren(...[build()].flat(Infinity).filter(Boolean));
 }
 
 const WORDS = {
