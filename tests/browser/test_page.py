@@ -106,9 +106,9 @@ def test_pause_resume_save_stop_and_resume_again(open_page, app):
     page.wait_for_function("() => document.querySelector('.lt-events').textContent.includes('saved at step')")
 
     page.click("#lt-stop")
-    assert page.is_visible("#lt-ask-stop")
+    page.wait_for_selector("#lt-ask-stop")
     page.keyboard.press("Escape")
-    assert not page.is_visible("#lt-ask-stop")
+    page.wait_for_selector("#lt-ask-stop", state="hidden")
     assert app.get("/live/status")["run"]["state"] == "running"
     stop(page)
     stopped_at = app.get("/live/status")["run"]["step"]
