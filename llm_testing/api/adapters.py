@@ -38,6 +38,7 @@ class AdapterRow:
     model_name: str | None
     dataset: str | None
     adapter: str | None
+    tokens_seen: int | None
     bytes: int
     kinds: tuple[str, ...]
     needed: str | None

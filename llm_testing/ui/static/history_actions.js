@@ -3,7 +3,7 @@
 import { call } from "./call.js";
 import { el, show } from "./dom.js";
 import { mark } from "./history_marks.js";
-import { closeView, reloadRuns, state } from "./history_state.js";
+import { closeView, reloadRuns } from "./history_state.js";
 import { menu } from "./history_table.js";
 import { chatWith } from "./chat.js";
 import { askExport } from "./export.js";
