@@ -83,4 +83,5 @@ def test_here_a_stop_ends_one_run_and_leaves_the_others_in_the_queue(lab):
         on_event=lambda event: control.request_stop("signal"),
     )
     assert seen == [(run_ids[0], 1, 3)] and lab.queued() == run_ids[1:]
-    assert [row.state for row in reversed(lab.rows())] == ["interrupted", "queued", "queued"]
+    states = {row.run_id: row.state for row in lab.rows()}
+    assert [states[run_id] for run_id in run_ids] == ["interrupted", "queued", "queued"]
