@@ -57,14 +57,15 @@ def folder(tmp_path_factory):
 
 
 def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_page, app):
-    page = open_page()
     size = {"corpus": "tiny", "tokenizer": "bpe", "vocab_size": 300, "max_steps": 30}
-    begin(page, "pretraining", preset="fast", name="my own base", **size)
+    begin(open_page(), "pretraining", preset="fast", name="my own base", **size)
     app.wait_for("completed")
     base = app.get("/live/status")["run"]["run_id"]
 
+    page = open_page()
     open_tab(page)
-    fill(page, "name", "tuned at home")  # leaving it opens the list of models, which comes next
+    fill(page, "name", "tuned at home")
+    page.click("#lt-tune-option-model_name input")
     page.get_by_role("option", name="my own base").click()
     until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
     page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
