@@ -57,7 +57,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_page, app):
-    size = {"corpus": "tiny", "tokenizer": "bpe", "vocab_size": 300, "max_steps": 30}
+    size = {"corpus": "tiny", "tokenizer": "bpe", "vocab_size": 300, "context_length": 256, "max_steps": 30}
     begin(open_page(), "pretraining", preset="fast", name="my own base", **size)
     app.wait_for("completed")
     base = app.get("/live/status")["run"]["run_id"]
@@ -67,7 +67,7 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     fill(page, "name", "tuned at home")
     page.click("#lt-tune-option-model_name input")
     page.get_by_role("option", name="my own base").click()
-    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '64'")
+    until(page, "document.querySelector('#lt-tune-option-max_seq_length input').value === '256'")
     page.wait_for_selector("#lt-tune-option-model_name .lt-about:has-text('Your own run')")
     for option, text in (("max_steps", "8"), ("n_examples", "60"), ("batch_size", "4")):
         fill(page, option, text)
@@ -79,7 +79,9 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     run = app.get("/live/status")["run"]
     assert run["kind"] == "finetune" and run["config"]["model_name"] == base and run["step"] == 8
     until(page, "Number(document.querySelector('#lt-tune-live .lt-plot')?.dataset.points) >= 8")
-    assert page.locator("#lt-tune-live .lt-answer h3").all_text_contents()[:2] == ["Base model", "Step 8"]
+    titles = page.locator("#lt-tune-live .lt-answer h3").all_text_contents
+    until(page, "[...document.querySelectorAll('#lt-tune-live .lt-answer h3')].some((h) => h.textContent === 'Step 8')")
+    assert titles()[0] == "Base model", titles()
     assert "tuned at home" in page.text_content(".lt-strip") and "my own base" not in page.text_content(".lt-strip")
 
     view(page, "chat")
