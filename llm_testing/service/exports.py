@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError, WrongState
+from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError
 from llm_testing.hub.push import check_repo, push_folder, require_token
 from llm_testing.service.adapters import KIND, Adapters, is_adapter_path
 from llm_testing.service.bases import Base, ExportRun
@@ -22,7 +22,7 @@ from llm_testing.store.files import write_bytes
 from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
-from llm_testing.store.staging import clear_leftovers, new_staging, remove_tree
+from llm_testing.store.staging import clear_leftovers, new_folder, new_staging, remove_tree
 
 PUSH = "A repository of yours on the Hub, with the token of this program's environment."
 
@@ -99,18 +99,8 @@ class Exports:
             NoGguf: GGUF cannot be written here; says how llama.cpp does it.
         """
         run_id, step = self.find(what)
-        if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
-            raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        staging = new_staging(to.parent)
-        try:
+        with new_folder(to, run_id) as staging:
             self._write(run_id, step, form, staging)
-            if to.exists():
-                to.rmdir()
-            staging.rename(to)
-        except BaseException:
-            remove_tree(staging)
-            raise
         return to
 
     def zipped(self, what: str | None, form: str) -> tuple[str, Iterator[bytes]]:

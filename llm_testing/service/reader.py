@@ -10,7 +10,7 @@ from typing import Any
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data.chats import Chat
 from llm_testing.data.tokenizers import Tokenizer, load_tokenizer
-from llm_testing.errors import NotFound, UserError, WrongState
+from llm_testing.errors import NotFound, UserError
 from llm_testing.model.export import export_gpt2
 from llm_testing.model.generate import Sampling, Writes
 from llm_testing.service.records import state_of
@@ -20,7 +20,7 @@ from llm_testing.service.writing import written
 from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.runs import RunStore
-from llm_testing.store.staging import new_staging, remove_tree
+from llm_testing.store.staging import new_folder
 from llm_testing.train.session import load_model
 
 _FOLLOWED = 16
@@ -124,18 +124,8 @@ class Reader:
         Raises:
             WrongState: where something stands in its place.
         """
-        if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
-            raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        staging = new_staging(to.parent)
-        try:
+        with new_folder(to, run_id) as staging:
             self.write_export(run_id, step, staging)
-            if to.exists():
-                to.rmdir()
-            staging.rename(to)
-        except BaseException:
-            remove_tree(staging)
-            raise
         return to
 
     def write_export(self, run_id: str, step: int, folder: Path) -> None:

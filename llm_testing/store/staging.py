@@ -6,12 +6,14 @@ A folder is built as `.new-...` and renamed into place when it is whole; to be r
 import os
 import re
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
 
+from llm_testing.errors import WrongState
 from llm_testing.store.files import draft_name, make_folder, replace_path, sync_folder
 
 _LEFTOVER = re.compile(r"\.(?:new|gone)-([0-9]{1,10})-[0-9a-f]{12}")
@@ -68,3 +70,24 @@ def size_bytes(path: Path) -> int:
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
+
+
+@contextmanager
+def new_folder(to: Path, run_id: str | None = None) -> Iterator[Path]:
+    """An empty folder to fill, which appears under its name when the block ends; nothing is left where it fails.
+
+    Raises:
+        WrongState: where something stands in its place, naming the run that was to be written.
+    """
+    if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
+        raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    staging = new_staging(to.parent)
+    try:
+        yield staging
+        if to.exists():
+            to.rmdir()
+        staging.rename(to)
+    except BaseException:
+        remove_tree(staging)
+        raise
