@@ -105,6 +105,19 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     until(page, "Number(document.querySelector('#lt-live .lt-plot')?.dataset.points) >= 30")
 
 
+def test_a_list_does_not_open_again_over_the_form_once_its_field_is_left(open_page):
+    page = open_page()
+    open_tab(page)
+    page.eval_on_selector(
+        "#lt-tune-option-model_name input",
+        """async (field) => { field.focus(); await new Promise((next) => setTimeout(next, 500));
+        field.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true })); field.blur();
+        await new Promise((next) => setTimeout(next, 500)); }""",
+    )
+    assert page.get_attribute("#lt-tune-option-model_name input", "aria-expanded") == "false"
+    fill(page, "dataset", "persona")
+
+
 def test_rows_are_seen_as_the_model_sees_them_and_bad_ones_are_refused_at_their_field(open_page, app, folder, tmp_path):
     page, rows = open_page(), write_rows(tmp_path / "rows.jsonl", ROWS)
     runs = len(app.get("/live/runs")["runs"])

@@ -15,6 +15,7 @@ import { mountPlayground } from "./playground.js";
 import { mountShelf } from "./shelf.js";
 import { mountViews } from "./views.js";
 import { mountOpened, mountRuns } from "./history.js";
+import { closeLeftLists } from "./lists.js";
 import { followTabs } from "./tabs.js";
 
 let feed = null;
@@ -54,6 +55,7 @@ export function ask(question) {
 }
 
 followTabs();
+closeLeftLists();
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") ask("");
