@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llm_testing.api.adapters import ADAPTERS
+from llm_testing.api.backups import BACKUPS
 from llm_testing.api.calls import Calls
 from llm_testing.api.checkpoints import CHECKPOINTS
 from llm_testing.api.estimates import ESTIMATES
@@ -26,6 +27,7 @@ TABLE = (
     *GENERAL,
     *COMMANDS,
     *RUNS,
+    *BACKUPS,
     *REPORTS,
     *HISTORY,
     *SWEEPS,

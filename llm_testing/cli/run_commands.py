@@ -60,6 +60,11 @@ def _import(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a zip that export or Download all wrote")
 
 
+def _backup(parser: ArgumentParser) -> None:
+    parser.add_argument("--repo", metavar="OWNER/NAME", help="a private dataset [default YOU/llm-testing-runs]")
+    parser.add_argument("--restore", action="store_true", help="bring back what is not here")
+
+
 def _trash(parser: ArgumentParser) -> None:
     parser.add_argument("--empty", action="store_true", help="remove for good what is in it")
 
@@ -78,4 +83,5 @@ RUN_COMMANDS = (
     ("trash", folders.trash, _trash, False),
     ("export", taking.export, _export, False),
     ("import", taking.import_runs, _import, True),
+    ("backup", taking.backup, _backup, True),
 )

@@ -1,13 +1,18 @@
-"""`runs export` and `runs import`: runs as files to take along, and back."""
+"""`runs export`, `runs import` and `runs backup`: runs as files to take along or to keep on the Hub, and back."""
 
 import argparse
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from llm_testing.cli.answer import FAILED, OK, print_json, print_lines
 from llm_testing.cli.door import open_lab
+from llm_testing.cli.terminal import ProgressLine
 from llm_testing.errors import ConfigError, DataError, Problem, WrongState
+from llm_testing.jobs.control import Control
+from llm_testing.jobs.signals import on_stop_signals
 from llm_testing.store.files import write_with
 
 FORMS = ("zip", "html", "csv", "tensorboard")
@@ -49,6 +54,25 @@ def import_runs(args: argparse.Namespace) -> int:
         print_lines(f"Brought in {run_id}." for run_id in restored.restored)
         print_lines(f"Left out {run_id}: {reason}" for run_id, reason in restored.skipped.items())
     return OK if restored.restored or not restored.skipped else FAILED
+
+
+def backup(args: argparse.Namespace) -> int:
+    """Send all runs to a private dataset of the Hub, with the token in HF_TOKEN, or bring them back from it."""
+    lab, control, line = open_lab(args), Control(), ProgressLine(sys.stderr, time.monotonic)
+    carry = lab.backups.bring_back if args.restore else lab.backups.back_up
+    try:
+        with on_stop_signals(lambda name: control.request_stop("signal")):
+            carried = carry(args.repo, line.report, control.check)
+    finally:
+        line.close()
+    if args.json:
+        print_json(asdict(carried))
+    else:
+        done = "Brought back" if args.restore else "Sent"
+        print_lines(f"{done} {run_id}." for run_id in carried.runs)
+        print_lines(f"Left out {run_id}: {reason}" for run_id, reason in carried.skipped.items())
+        print_lines([f"{carried.same} there already. {carried.url}"])
+    return FAILED if carried.skipped else OK
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """A folder to a repository of one's own on the Hub, with the token of the environment, which is kept nowhere."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llm_testing.errors import DownloadError
@@ -17,8 +19,8 @@ def require_token() -> str:
     token = os.environ.get("HF_TOKEN")
     if not token:
         raise DownloadError(
-            "Sending a model to the Hub needs a token that may write: set HF_TOKEN in the environment of this program. "
-            "It is read there each time and kept nowhere."
+            "Sending to the Hub needs a token that may write: set HF_TOKEN in the environment of this program (on a Space "
+            "as a secret in its settings). It is read there each time and kept nowhere."
         )
     return token
 
@@ -30,7 +32,7 @@ def check_repo(repo: str) -> None:
         DownloadError: saying the form.
     """
     if not HUB_ID.fullmatch(repo):
-        raise DownloadError(f"{repo!r} cannot be the name of a model on the Hub. The form is owner/name.")
+        raise DownloadError(f"{repo!r} cannot be the name of a repository on the Hub. The form is owner/name.")
 
 
 def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
@@ -48,14 +50,33 @@ def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
     token = require_token()
     check_repo(repo)
     endpoint = require_hub(repo)
-    from huggingface_hub import HfApi, errors  # noqa: PLC0415  (reads its environment when it is imported)
+    from huggingface_hub import HfApi  # noqa: PLC0415  (reads its environment when it is imported)
     from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
 
     disable_progress_bars()
     api = HfApi(endpoint=endpoint, token=token)
-    try:
+    with refusals_told(repo, token):
         api.create_repo(repo, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+    return f"{endpoint}/{repo}"
+
+
+@contextmanager
+def refusals_told(repo: str, token: str) -> Iterator[None]:
+    """What the Hub's client raises, as one sentence without the token.
+
+    Raises:
+        DownloadError.
+    """
+    from huggingface_hub import errors  # noqa: PLC0415  (reads its environment when it is imported)
+
+    try:
+        yield
+    except errors.RepositoryNotFoundError:
+        raise DownloadError(
+            f"There is no {repo} on the Hub that this token may see. Check owner and name, or make a token that may "
+            "at huggingface.co/settings/tokens."
+        ) from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else None
         if status in (401, 403):
@@ -64,8 +85,7 @@ def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
             ) from None
         raise DownloadError(f"The Hub refused {repo}: {_first_line(error, token)}.") from None
     except (errors.HFValidationError, OSError, RuntimeError, ValueError) as error:
-        raise DownloadError(f"{repo} could not be sent to the Hub: {_first_line(error, token)}.") from None
-    return f"{endpoint}/{repo}"
+        raise DownloadError(f"{repo} and the Hub: {_first_line(error, token)}.") from None
 
 
 def _first_line(error: Exception, token: str) -> str:

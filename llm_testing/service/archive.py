@@ -4,7 +4,9 @@ A zip comes from outside, so nothing of it is believed: an entry's name only cho
 folder, links and odd names are refused, and a run appears only when it is whole. Runs that are there are never touched.
 """
 
+import os
 import stat
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -62,43 +64,17 @@ class Archive:
     def receive(self) -> "Upload":
         """A zip that is on its way; used as a context manager."""
         self._store.root.mkdir(parents=True, exist_ok=True)
-        return Upload(self._store)
+        return Upload(self, self._store.root)
 
-
-class Upload:
-    """A zip that comes in pieces; it lies beside the runs under a hidden name, and is gone in the end."""
-
-    def __init__(self, store: RunStore):
-        self._store, self._path = store, store.root / files.draft_name()
-
-    def __enter__(self) -> Self:
-        self._file = self._path.open("xb")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-        with suppress(OSError):
-            self._path.unlink()
-
-    def write(self, block: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            NotEnoughDisk: before the disk is full.
-        """
-        require_free(self._store.root, len(block), "This zip")
-        self._file.write(block)
-
-    def restore(self) -> Restored:
-        """Put the runs of the zip beside those that there are.
+    def restore(self, path: Path) -> Restored:
+        """Put the runs of a zip beside those that there are.
 
         Raises:
             DataError: for what is no zip of runs; nothing has changed then.
             NotEnoughDisk: before anything is unpacked.
         """
-        self._file.flush()
         try:
-            with zipfile.ZipFile(self._path) as archive:
+            with zipfile.ZipFile(path) as archive:
                 runs = _runs_in(archive)
                 size = sum(entry.file_size for entries in runs.values() for entry in entries.values())
                 require_free(self._store.root, size, "What this zip holds")
@@ -115,6 +91,36 @@ class Upload:
             except (UserError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
                 skipped[run_id] = str(error)
         return Restored(restored, skipped)
+
+
+class Upload:
+    """A zip that comes in pieces; it lies beside the runs under a hidden name, and is gone in the end."""
+
+    def __init__(self, archive: Archive, folder: Path):
+        self._archive, self._folder, self._path = archive, folder, folder / files.draft_name()
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("xb")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def write(self, block: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            NotEnoughDisk: before the disk is full.
+        """
+        require_free(self._folder, len(block), "This zip")
+        self._file.write(block)
+
+    def restore(self) -> Restored:
+        """`Archive.restore` of what has come."""
+        self._file.flush()
+        return self._archive.restore(self._path)
 
 
 def _runs_in(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:
@@ -164,6 +170,9 @@ def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], draft
             written = files.write_new(path, lambda file, packed=packed: _copy(packed, file))
         if written.bytes != entry.file_size:
             raise DamagedRun(f"{ascii(inside)} is {written.bytes:,} bytes long, not {entry.file_size:,}.")
+        with suppress(ValueError, OverflowError, OSError):  # a time that is none
+            changed_s = time.mktime((*entry.date_time, 0, 0, -1))
+            os.utime(path, (changed_s, changed_s))  # so that the same run gives the same zip again
 
 
 def _copy(packed: IO[bytes], file: IO[bytes]) -> None:

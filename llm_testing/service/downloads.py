@@ -2,10 +2,12 @@
 
 import csv
 import io
+import os
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from llm_testing.errors import DamagedRun
 from llm_testing.store.files import open_regular
@@ -73,10 +75,16 @@ def _added(archive: zipfile.ZipFile, pipe: Pipe, path: Path, name: str) -> Itera
         file = open_regular(path)
     except (OSError, DamagedRun):
         return
-    with file, archive.open(name, "w", force_zip64=True) as entry:
+    with file, archive.open(_entry(name, file), "w", force_zip64=True) as entry:
         while block := file.read(BLOCK_BYTES):
             entry.write(block)
             yield pipe.taken()
+
+
+def _entry(name: str, file: BinaryIO) -> zipfile.ZipInfo:
+    """An entry with its file's own time, so that the same run gives the same zip; a zip knows no time before 1980."""
+    changed = time.localtime(os.fstat(file.fileno()).st_mtime)
+    return zipfile.ZipInfo(name, max(changed[:6], (1980, 1, 1, 0, 0, 0)))
 
 
 def csv_of(rows: Iterable[dict], columns: tuple[str, ...]) -> Iterator[bytes]:

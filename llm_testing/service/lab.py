@@ -22,6 +22,7 @@ from llm_testing.model.generate import Sampling
 from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import records
 from llm_testing.service.archive import Archive
+from llm_testing.service.backups import Backups
 from llm_testing.service.checkpoints import CheckpointRow, Deleted
 from llm_testing.service.demo import start_demo
 from llm_testing.service.estimates import Estimates
@@ -65,6 +66,7 @@ class Lab:
         self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
+        self.backups = Backups(self._store, self.archive, self.crew)
         self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash)
         self.fetching = Fetching(self.download_corpus, self.crew)
         self.sweeps, self.reports = Sweeps(self, self._launcher, self._store), Reports(self, self._store)

@@ -142,7 +142,8 @@ def notices(setting: Setting, environ: Mapping[str, str], runs_dir: Path, data: 
     if not runs_dir.is_relative_to(data):
         said.append(
             "This Space has no storage: its runs vanish when it restarts or sleeps. Download them before, and restore "
-            "them from the zip; or attach storage at /data in the Space's settings."
+            "them from the zip; or back them up to a private dataset of yours, with a token that may write as the "
+            "secret HF_TOKEN of the Space; or attach storage at /data in its settings."
         )
     if _is_on(environ, "SPACES_ZERO_GPU"):
         said.append(

@@ -35,10 +35,10 @@ ACTIONS = {
     "arrange": "rename runs and order the queue",
     "delete": "delete and restore runs and checkpoints",
     "download": "download runs, curves and samples",
-    "upload": "restore runs from a zip",
+    "upload": "restore runs from a zip or a backup",
     "paths": "use and see paths of this machine",
     "fetch": "name a text by its address",
-    "push": "send models to the Hub",
+    "push": "send models and backups to the Hub",
     "hub": "name a model or dataset of the Hub",
 }
 """Everything that is guarded, in words for a refusal."""

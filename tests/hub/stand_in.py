@@ -111,18 +111,18 @@ class HubServer(Server):
             return _json({"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self._create(json.loads(body))
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/preupload/main", path):
+        if found := re.fullmatch(r"/api/(?:models|datasets)/([^/]+/[^/]+)/preupload/main", path):
             files = json.loads(body)["files"]
             modes = [{"path": f["path"], "uploadMode": _mode(f["path"]), "shouldIgnore": False} for f in files]
             return _json({"files": modes})
-        if found := re.fullmatch(r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
+        if found := re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", path):
             objects = [
                 {**wanted, "actions": {"upload": {"href": f"{self.url}/large/{wanted['oid']}"}}}
                 for wanted in json.loads(body)["objects"]
             ]
             lfs = {"Content-Type": "application/vnd.git-lfs+json"}
             return _json({"transfer": "basic", "objects": objects}, 200, lfs)
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
+        if found := re.fullmatch(r"/api/(?:models|datasets)/([^/]+/[^/]+)/commit/main", path):
             return self._commit(found[1], [json.loads(line) for line in body.splitlines()])
         return _json({"error": "Not Found"}, 404)
 
@@ -147,6 +147,8 @@ class HubServer(Server):
         return _json({"success": True, "commitOid": commit, "commitUrl": f"{self.url}/{repo}/commit/{commit}"})
 
     def answer(self, method: str, path: str, query: dict, headers: dict) -> Answer:
+        if path == "/api/whoami-v2":
+            return _json({"name": "ann", "type": "user"})
         if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._file(found[1], found[3], headers)
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+?)(?:/revision/([^/]+))?", path):
@@ -184,16 +186,7 @@ class HubServer(Server):
     def _model(self, repo: str) -> Answer:
         if missing := self._missing(repo):
             return missing
-        root = self.root / repo
-        siblings = []
-        for file in sorted(file for file in root.rglob("*") if file.is_file()):
-            name, size = file.relative_to(root).as_posix(), file.stat().st_size
-            entry = {"rfilename": name, "size": size, "blobId": "b"}
-            if _mode(name) == "lfs":
-                digest = hashlib.sha256(file.read_bytes()).hexdigest()
-                entry["lfs"] = {"sha256": digest, "size": size, "pointerSize": 1}
-            siblings.append(entry)
-        return _json({"id": repo, "sha": self.commit(repo), "siblings": siblings, "tags": []})
+        return _json({"id": repo, "sha": self.commit(repo), "siblings": _siblings(self.root / repo), "tags": []})
 
     def _facts(self, repo: str, verb: str | None, inside: str | None, query: dict) -> Answer:
         if missing := self._missing(repo):
@@ -205,9 +198,9 @@ class HubServer(Server):
                 return _json({"error": "Entry not found"}, 404, {"X-Error-Code": "EntryNotFound"})
             deep = query.get("recursive", ["false"])[0].lower() in ("true", "1")
             return _json([_entry(root, path) for path in sorted(folder.rglob("*") if deep else folder.iterdir())])
-        files = [{"rfilename": file.relative_to(root).as_posix()} for file in sorted(root.rglob("*")) if file.is_file()]
-        facts = {"id": repo, "sha": self.commit(repo), "private": False, "gated": False, "siblings": files, "tags": []}
-        return _json(facts)
+        private = self.private.get(repo, False)
+        facts = {"id": repo, "sha": self.commit(repo), "private": private, "gated": False, "siblings": _siblings(root)}
+        return _json({**facts, "tags": []})
 
 
 def ranged(body: bytes, headers: dict, etag: bool = True) -> Answer:
@@ -225,11 +218,24 @@ def ranged(body: bytes, headers: dict, etag: bool = True) -> Answer:
 
 
 def _mode(name: str) -> str:
-    return "lfs" if name.endswith((".safetensors", ".gguf", ".bin")) else "regular"
+    return "lfs" if name.endswith((".safetensors", ".gguf", ".bin", ".zip")) else "regular"
 
 
 def _json(value: object, status: int = 200, headers: dict | None = None) -> Answer:
     return Answer(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
+
+
+def _siblings(root: Path) -> list[dict]:
+    """A repository's files with their sizes, and the digests of large ones."""
+    siblings = []
+    for file in sorted(file for file in root.rglob("*") if file.is_file()):
+        name, size = file.relative_to(root).as_posix(), file.stat().st_size
+        entry = {"rfilename": name, "size": size, "blobId": "b"}
+        if _mode(name) == "lfs":
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            entry["lfs"] = {"sha256": digest, "size": size, "pointerSize": 1}
+        siblings.append(entry)
+    return siblings
 
 
 def _entry(root: Path, path: Path) -> dict:

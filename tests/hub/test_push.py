@@ -56,5 +56,5 @@ def test_without_a_token_and_with_a_wrong_one_nothing_is_sent(hub, folder, monke
 
 
 def test_a_name_that_is_none_is_refused(hub, folder):
-    with pytest.raises(DownloadError, match=r"'\.\./x' cannot be the name of a model"):
+    with pytest.raises(DownloadError, match=r"'\.\./x' cannot be the name of a repository"):
         push_folder(folder, "../x", private=True, message="A run.")

@@ -7,7 +7,8 @@ import { plain } from "./words.js";
 const FEW_POINTS = 30; // below this a line alone would hide where the points are
 const NARROW_PX = 620;
 const ZOOM_MS = 200;
-const REST = 40, MOST_REST_MS = 10000; // times as long as the last drawing took, which leaves a training CPU in peace
+const REST = 100, MOST_REST_MS = 10000; // times as long as a drawing takes, which leaves a training CPU in peace
+const FIRST_MS = 20; // the first drawings take longer than those that follow, and are looked at the most
 let plotly = null, figures = null;
 
 export function loadPlotly() {
@@ -119,12 +120,14 @@ export class Charts {
     }
     if (this.urgent) return this.draw(true);
     // A slow machine draws less often, so that the page's buttons answer at once.
+    const took = performance.now() - began, usual = Math.min(took, this.took ?? FIRST_MS); // prettier-ignore
+    this.took = took;
     this.resting = true;
     clearTimeout(this.waking);
     this.waking = setTimeout(() => {
       this.resting = false;
       if (this.again) { this.again = false; this.draw(); }
-    }, Math.min(MOST_REST_MS, REST * (performance.now() - began)));
+    }, Math.min(MOST_REST_MS, REST * usual));
   }
 
   axis(described) {

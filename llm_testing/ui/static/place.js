@@ -58,6 +58,46 @@ function carrying() {
   return row;
 }
 
+// Where a token may write, all runs go to a private dataset of the Hub and come back from it.
+function backing() {
+  const row = element('div', '', 'lt-place-row'), said = element('span', ''); // prettier-ignore
+  said.setAttribute('role', 'status');
+  const label = element('label', 'Private dataset ');
+  const repo = element('input', '');
+  repo.type = 'text';
+  repo.placeholder = 'the one beside this Space';
+  repo.spellcheck = false;
+  const buttons = [['Back up to the Hub', '/api/backup'], ['Restore from the Hub', '/api/backup/restore']].map(([title, address]) => {
+    const button = element('button', title);
+    button.type = 'button';
+    button.addEventListener('click', async () => {
+      const body = JSON.stringify(repo.value.trim() ? { repo: repo.value.trim() } : {});
+      const { ok, value } = await json(address, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      if (ok) follow();
+      else said.textContent = value.detail;
+    });
+    return button;
+  });
+  const follow = async () => {
+    const { ok, value: { job } } = await json('/api/backup'); // prettier-ignore
+    if (!ok || !job) return;
+    const running = job.state === 'running';
+    for (const button of buttons) button.disabled = running;
+    said.textContent = running ? `${job.phase || 'begins'}${job.unit === 'runs' ? ` (${job.done} of ${job.total})` : ''} …` : job.error ?? carried(job);
+    if (running) setTimeout(follow, 1500);
+  };
+  label.append(repo);
+  row.append(...buttons, label, said);
+  follow(); // one that was begun before the page was opened
+  return row;
+}
+
+function carried({ what, carried: { runs, same, skipped, repo } }) {
+  const left = Object.entries(skipped).map(([id, why]) => ` Left out ${id}: ${why}`).join('');
+  const here = same ? `, ${same} were there already` : '';
+  return `${runs.length} ${what === 'backup' ? `sent to ${repo}` : `brought back from ${repo}`}${here}.${left}`;
+}
+
 async function tell() {
   const { ok, value } = await json('/api/place');
   if (!ok) return;
@@ -69,6 +109,7 @@ async function tell() {
   if (value.role === 'viewer') box.append(element('p', 'You are looking on; only the owner can act.'));
   if (value.may.includes('try')) box.append(demoButton());
   if (value.notices.length && value.may.includes('download') && value.may.includes('delete')) box.append(carrying());
+  if (value.notices.length && value.may.includes('push') && value.may.includes('upload')) box.append(backing());
   if (box.children.length) document.body.prepend(box);
 }
 
