@@ -44,7 +44,7 @@ def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str) -> dict[s
             x, train_loss, train_loss_low, train_loss_high and the same of val_loss and val_bits_per_byte.
     """
     entries = {folder.run_id: folder.record() for folder in folders}
-    known = {run_id: curves.of(run_id) for run_id in entries}
+    known = curves.several(list(entries))
     per_token = {run_id: flops_of(record) for run_id, record in entries.items()}
     why = tokens_differ(list(entries.values()))
     results = {folder.run_id: _result(folder, known[folder.run_id], per_token[folder.run_id]) for folder in folders}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from llm_testing.errors import ConfigError, NotEnoughDisk, Problem, UserError
+from llm_testing.jobs.threads import two_at_a_time
 from llm_testing.store.columns import Columns
 from llm_testing.store.runs import RunStore
 
@@ -74,6 +75,10 @@ class CurveStore:
             seen.next_n = columns.next_n
         self._forget_some()
         return seen
+
+    def several(self, run_ids: Sequence[str]) -> dict[str, Columns]:
+        """`of` each run."""
+        return dict(zip(run_ids, two_at_a_time(run_ids, self.of), strict=True))
 
     def keep(self, run_id: str) -> None:
         """Keep a long curve beside, so that whoever looks at it first need not wait; a failure costs nothing else."""

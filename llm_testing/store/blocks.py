@@ -1,37 +1,43 @@
-"""A block of a journal's lines as numbers, all at once: ten times as fast as line by line, where every line is plain."""
+"""A block of a journal's lines as numbers, all at once: several times as fast as line by line, where all are plain."""
 
 import zlib
 
 import numpy as np
 
 WORTH_BYTES = 2**18
-"""Smaller blocks are read line by line: pyarrow takes longer to import."""
+"""Smaller blocks are read line by line: importing pyarrow would take longer."""
 _CRC_BYTES = len(b',"crc":"00000000"}')
-_SPECIAL = (b'"event"', b"NaN", b"Infinity")
+_BEYOND = 2.0**63
 
 
 def table_of(block: bytes, names: tuple[str, ...]) -> np.ndarray | None:
-    """(rows, len(names)) float64 of whole lines, NaN where a row has no number; "n" is among the names.
+    """(rows, len(names)) float64 of whole lines, NaN where a row has no number; the first name is "n".
 
-    None where a line needs a closer look: it is damaged, an event, or holds a value of another kind.
+    None where a line needs a closer look: it is damaged, an event, or holds what is no plain number. Other threads may
+    compute meanwhile.
     """
+    lines = block.split(b"\n")
+    if lines.pop() or not block.isascii() or not _are_whole(lines):
+        return None
     import pyarrow  # noqa: PLC0415  (0.1 s, and short journals do without)
     import pyarrow.json  # noqa: PLC0415
 
-    lines = block.split(b"\n")
-    if lines.pop() or any(word in block for word in _SPECIAL) or not _are_whole(lines):
-        return None
-    schema = pyarrow.schema([(name, pyarrow.float64()) for name in names])
+    schema = pyarrow.schema([*((name, pyarrow.float64()) for name in names), ("event", pyarrow.string())])
     parse = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     try:
         table = pyarrow.json.read_json(pyarrow.BufferReader(block), parse_options=parse)
     except (pyarrow.ArrowException, ValueError):
         return None
-    if table.num_rows != len(lines):
+    if table.num_rows != len(lines) or table.column("event").null_count != len(lines):
         return None
-    found = np.stack([table.column(name).to_numpy() for name in names], axis=1)
-    numbers = found[:, names.index("n")]
-    return found if (numbers == np.floor(numbers)).all() else None
+    found = np.empty((len(lines), len(names)))
+    for place, name in enumerate(names):
+        column = table.column(name)
+        found[:, place] = column.to_numpy()
+        finite = np.abs(found[:, place]) < _BEYOND
+        if np.count_nonzero(finite) + column.null_count != len(lines):
+            return None
+    return found if (found[:, 0] == np.floor(found[:, 0])).all() else None
 
 
 def _are_whole(lines: list[bytes]) -> bool:

@@ -17,10 +17,10 @@ import numpy as np
 import orjson
 
 from llm_testing.errors import DamagedRun
-from llm_testing.store import files
+from llm_testing.store import blocks, files
 from llm_testing.store.lines import MAX_LINE_BYTES, good_record, is_rewind
 
-_BLOCK_BYTES = 4 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 _BEYOND = 2.0**63
 _END_BYTES = 64
 FORMAT = 1
@@ -122,6 +122,9 @@ class Columns:
 
     def _take(self, block: bytes, parts: list[np.ndarray]) -> list[np.ndarray]:
         """The rows of whole lines, behind those of parts."""
+        if len(block) >= blocks.WORTH_BYTES and (found := blocks.table_of(block, self.names)) is not None:
+            self.next_n = max(self.next_n, int(found[:, 0].max()))
+            return [*parts, found[~np.isnan(found[:, 1])]]
         records = _fast_records(block)
         found = self._array([record for record in records if record is not None])
         if (np.abs(found) >= _BEYOND).any():
