@@ -26,6 +26,9 @@ SPIKE_TIMES, SPIKE_WINDOW = 8.0, 50
 NEAR_LIMIT = 0.92
 """Share of the memory there is."""
 
+MOST_MEDIANS = 1000
+"""Of one history; they change slowly, and of a long one each takes thousands of values."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -279,20 +282,18 @@ def _smaller(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _medians(values: np.ndarray, window: int) -> np.ndarray:
-    """The median of every `window` values in a row, (len - window + 1,)."""
-    return np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
+    """The median of every `window` values in a row, (len - window + 1,); of long histories some, and lines between."""
+    views = np.lib.stride_tricks.sliding_window_view(values, window)
+    at = np.append(np.arange(0, len(views) - 1, max(1, len(views) // MOST_MEDIANS)), len(views) - 1)
+    return np.interp(np.arange(len(views)), at, np.median(views[at], axis=1))
 
 
 def _medians_around(values: np.ndarray, window: int) -> np.ndarray:
     """The median of the window around each value; of a history that is shorter, of all of it."""
     if len(values) <= window:
         return np.full(len(values), np.median(values))
-    # Of long histories one in so many medians is computed: they change slowly.
-    views = np.lib.stride_tricks.sliding_window_view(values, window)
-    every = max(1, len(views) // 4000)
-    medians = np.median(views[::every], axis=1)
-    at = np.arange(0, len(views), every) + window // 2
-    return np.interp(np.arange(len(values)), at, medians)
+    medians = _medians(values, window)
+    return np.interp(np.arange(len(values)), np.arange(len(medians)) + window // 2, medians)
 
 
 def _near(steps: np.ndarray, values: np.ndarray, step: float) -> float | None:

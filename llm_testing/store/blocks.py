@@ -24,8 +24,9 @@ def table_of(block: bytes, names: tuple[str, ...]) -> np.ndarray | None:
 
     schema = pyarrow.schema([*((name, pyarrow.float64()) for name in names), ("event", pyarrow.string())])
     parse = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    alone = pyarrow.json.ReadOptions(use_threads=False)  # several journals are read side by side
     try:
-        table = pyarrow.json.read_json(pyarrow.BufferReader(block), parse_options=parse)
+        table = pyarrow.json.read_json(pyarrow.BufferReader(block), alone, parse)
     except (pyarrow.ArrowException, ValueError):
         return None
     if table.num_rows != len(lines) or table.column("event").null_count != len(lines):

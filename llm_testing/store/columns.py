@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -20,9 +21,10 @@ from llm_testing.errors import DamagedRun
 from llm_testing.store import blocks, files
 from llm_testing.store.lines import MAX_LINE_BYTES, good_record, is_rewind
 
-_BLOCK_BYTES = 8 * 2**20
+_BLOCK_BYTES = 4 * 2**20
 _BEYOND = 2.0**63
 _END_BYTES = 64
+_PLAIN = frozenset({int, float, type(None)})
 FORMAT = 1
 
 
@@ -130,6 +132,7 @@ class Columns:
         if (np.abs(found) >= _BEYOND).any():
             # An integer of 20 digits has become a float: read it the slow, strict way, which refuses it.
             records = [good_record(line) for line in block.split(b"\n")[:-1]]
+            found = self._array([record for record in records if record is not None])
         rows: list[dict] = []
         for record in records:
             if record is None:
@@ -152,7 +155,10 @@ class Columns:
             if not alike or any(len(row) != len(rows[0]) for row in rows):
                 raise KeyError
             found = np.full((len(rows), len(self.names)), np.nan)
-            values = np.array(list(map(itemgetter(*alike), rows)), dtype=float)
+            picked = list(map(itemgetter(*alike), rows))
+            if not _PLAIN.issuperset(map(type, chain.from_iterable(picked))):
+                raise TypeError  # numpy would take "9" and true for numbers
+            values = np.array(picked, dtype=float)
             found[:, [self.names.index(name) for name in alike]] = values.reshape(len(rows), -1)
         except (KeyError, TypeError, ValueError, OverflowError):
             found = np.array([[_number(row.get(name)) for name in self.names] for row in rows], dtype=float)
@@ -171,7 +177,13 @@ class Columns:
         head = orjson.dumps(facts) + b"\n"
         body = np.ascontiguousarray(self.values, dtype="<f8").tobytes()
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(path, head + b"%08x" % zlib.crc32(body) + body)
+        # Not synced: after a power cut the checksum tells, and it is made again.
+        draft = path.with_name(files.draft_name())
+        try:
+            draft.write_bytes(head + b"%08x" % zlib.crc32(body) + body)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path, names: tuple[str, ...]) -> Self:

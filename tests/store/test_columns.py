@@ -6,11 +6,19 @@ import random
 import numpy as np
 import pytest
 
+from llm_testing.store import blocks
 from llm_testing.store.columns import Columns
 from llm_testing.store.journal import Journal, read_journal
 from llm_testing.store.lines import line_of
 
 NAMES = ("n", "step", "train_loss", "val_loss", "lr")
+
+
+@pytest.fixture(params=["line by line", "at once"], autouse=True)
+def way(request, monkeypatch):
+    """Both ways of reading give the same; which one a block takes is a matter of its size."""
+    monkeypatch.setattr(blocks, "WORTH_BYTES", {"line by line": 2**60, "at once": 1}[request.param])
+    return request.param
 
 
 def same(columns: Columns, path) -> bool:
@@ -39,6 +47,34 @@ def written(path, num_rows: int, seed: int) -> None:
                 loss = draw.choice([draw.random(), math.nan, 3])
                 journal.append({"step": step, "train_loss": loss, "val_loss": None, "lr": draw.random() * 1e-9})
             step += 1
+
+
+def test_plain_rows_are_read_at_once_and_others_are_not(tmp_path, way, monkeypatch):
+    taken = []
+    table_of = blocks.table_of
+    monkeypatch.setattr(blocks, "table_of", lambda *args: taken.append(table_of(*args)) or taken[-1])
+    plain, odd = tmp_path / "plain", tmp_path / "odd"
+    with Journal(plain) as journal:
+        for step in range(300):
+            journal.append({"step": step, "train_loss": 2.5 / (step + 1), "val_loss": None, "lr": 1e-12, "epoch": step})
+    written(odd, 300, 4)
+    for path in (plain, odd):
+        columns = Columns(NAMES)
+        assert columns.grow(path) and same(columns, path) and columns.num_damaged == 0
+    found = [table is not None for table in taken]
+    assert found == ([True, False] if way == "at once" else [])
+
+
+@pytest.mark.parametrize(
+    "value", ["9", True, [1], {"a": 1}, 10**25, -(10**25), float(2**63), "\ud800", "x\u0000é"], ids=repr
+)
+def test_a_value_that_is_no_plain_number_is_read_as_the_reader_reads_it(tmp_path, value):
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"n": n, "step": n, "train_loss": 1.0, "lr": value if n == 2 else 0.5} for n in range(4)]
+    path.write_bytes(b"".join(line_of(row) for row in rows))
+    columns = Columns(NAMES)
+    assert columns.grow(path) and same(columns, path)
+    assert columns.num_damaged == len(read_journal(path).damaged)
 
 
 @pytest.mark.parametrize("seed", range(5))
