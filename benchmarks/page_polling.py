@@ -2,10 +2,11 @@
 
     python benchmarks/page_polling.py [--pairs 30] [--seconds 12] [--save]
 
-One run goes on throughout. In each pair the page is open for one window of time; for the other its browser is stopped by
-a signal, so that it asks nothing and draws nothing, and has nothing to load when it goes on. Steps are timed by the run's
-own clock, which leaves out validation and saving. The browser draws on the same machine, as it does for somebody who
-trains at home. Other programs of the machine disturb single windows by a tenth; hence many short pairs and their median.
+One run goes on throughout. In each pair the page is open for one window of time; for the other its browser is stopped
+by a signal, so that it asks nothing and draws nothing, and has nothing to load when it goes on. Steps are timed by the
+run's own clock, which leaves out validation and saving. The browser draws on the same machine, as it does for somebody
+who trains at home. Other programs of the machine disturb single windows by a tenth; hence many short pairs and their
+median.
 """
 
 import signal

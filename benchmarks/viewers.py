@@ -5,8 +5,8 @@
 One run goes on throughout. In each pair the viewers ask for one window of time, as the page's script does with a tab in
 view (feed.js), and are silent for another, in alternating order. Steps are timed by the run's own clock. The server's
 CPU is that of the process's threads that do not train: those that used less than a tenth of a core while nobody looked.
-The viewers are sockets without a browser, in this process. Real ones sit elsewhere; here they run at the lowest priority,
-so that what is measured is the server's work for them, as far as a small machine can tell the two apart.
+The viewers are sockets without a browser, in this process. Real ones sit elsewhere; here they run at the lowest
+priority, so that what is measured is the server's work for them, as far as a small machine can tell the two apart.
 """
 
 import asyncio

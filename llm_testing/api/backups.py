@@ -15,7 +15,7 @@ class BackupRequest(Options):
     """Which dataset keeps the runs."""
 
     repo: Annotated[str | None, Field(max_length=200), Show("Dataset", "Backup")] = None
-    """A private dataset of yours, as owner/name; absent means the one beside this Space, else owner/llm-testing-runs."""
+    """A private dataset of yours, as owner/name; absent means the one beside this Space, or owner/llm-testing-runs."""
 
 
 def back_up(asked: Asked) -> BackupJob:

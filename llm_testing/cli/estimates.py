@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_testing.cli.answer import FAILED, OK, print_json, print_lines, table
 from llm_testing.cli.door import open_lab
-from llm_testing.cli.flags import given_values
 from llm_testing.cli.training import chosen
 from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.config.option import options_of
-from llm_testing.config.text import read_config_file
 
 if TYPE_CHECKING:
     from llm_testing.estimate.budget import Budget
@@ -49,9 +46,9 @@ def _pretraining(args: argparse.Namespace) -> tuple[Lab, Any]:
 
 
 def _finetuning(args: argparse.Namespace) -> tuple[Lab, Any]:
-    from_file = read_config_file(args.config) if args.config else {}
-    values = {**from_file, **given_values(args, options_of(FinetuneConfig))}
-    return open_lab(args), FinetuneConfig.build(values)
+    values, preset = chosen(args, FinetuneConfig)
+    lab = open_lab(args)
+    return lab, lab.finetuning.config(values, preset)
 
 
 def _budget(lab: Lab, config: Any, args: argparse.Namespace) -> Budget:

@@ -137,9 +137,9 @@ def _add_estimates(commands: Any) -> None:
     ):
         kinds = _group(commands, name, about)
         for kind, config, act in zip(("pretrain", "finetune"), (PretrainConfig, FinetuneConfig), acts, strict=True):
-            command = _command(kinds, kind, act, usage=f"{PROGRAM} {name} {kind} [any option] [--gpu-memory-gb N]")
-            if kind == "pretrain":
-                command.add_argument("--preset", metavar="NAME", help="as for pretrain [default recommended]")
+            usage = f"{PROGRAM} {name} {kind} [--preset NAME] [any option] [--gpu-memory-gb N]"
+            command = _command(kinds, kind, act, usage=usage)
+            command.add_argument("--preset", metavar="NAME", help=f"as for {kind} [default recommended]")
             command.add_argument("--config", metavar="FILE", type=Path, help="options in YAML or JSON; flags win")
             card = command.add_mutually_exclusive_group()
             card.add_argument(

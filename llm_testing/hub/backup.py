@@ -1,4 +1,4 @@
-"""Runs as zips in a private dataset of one's own on the Hub, with the token of the environment, which is kept nowhere."""
+"""Runs as zips in a private dataset of one's own on the Hub, with the environment's token, which is kept nowhere."""
 
 import os
 from collections.abc import Mapping

@@ -19,8 +19,8 @@ def require_token() -> str:
     token = os.environ.get("HF_TOKEN")
     if not token:
         raise DownloadError(
-            "Sending to the Hub needs a token that may write: set HF_TOKEN in the environment of this program (on a Space "
-            "as a secret in its settings). It is read there each time and kept nowhere."
+            "Sending to the Hub needs a token that may write: set HF_TOKEN in the environment of this program, on a "
+            "Space as a secret in its settings. It is read there each time and kept nowhere."
         )
     return token
 
