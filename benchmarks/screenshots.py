@@ -207,7 +207,7 @@ def tuning(browser: Browser, app: RunningApp, page: Page, folder: Path, base: st
         for question in ("What is your name?", "What is the capital of Italy?"):
             shown.fill("#lt-tune-prompt", question)
             shown.click("#lt-tune-ask")
-            shown.wait_for_selector(f".lt-turn:has-text('{question}') .lt-answer", timeout=120_000)
+            shown.wait_for_selector(f"#lt-tune-chat .lt-turn:has-text('{question}') .lt-answer", timeout=120_000)
             shown.wait_for_function("() => document.querySelector('#lt-tune-halt').hidden", timeout=300_000)
         shoot(shown, folder / f"tuning-playground-{name}.png", "#lt-tune-chat")
         shown.click("#lt-tune-tab-shelf")
