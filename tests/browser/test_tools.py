@@ -142,6 +142,32 @@ def test_checkpoints_are_filtered_forked_resumed_generated_from_and_deleted(open
     stop(page)
 
 
+def test_an_answer_that_comes_late_does_not_undo_a_newer_one(open_page, app):
+    page, held = open_page(), []
+    start_by_call(page, "seen too late")
+    run_id = app.get("/live/status")["run"]["run_id"]
+    view(page, "shelf")
+    view(page, "live")
+
+    def hold_the_first(route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/live/runs*", hold_the_first)
+    view(page, "shelf")
+    while not held:
+        page.wait_for_timeout(50)
+    stop(page)
+    resume = page.locator(f".lt-card[data-run='{run_id}'] button:has-text('Resume'):not([disabled])")
+    resume.wait_for()
+    route, reply = held[0]
+    route.fulfill(response=reply)
+    page.wait_for_timeout(500)
+    assert resume.count() == 1, "the list went back to a run that is active"
+
+
 def test_the_queue_is_shown_ordered_and_emptied(open_page, app):
     page = open_page()
     start_by_call(page, "holds the trainer")

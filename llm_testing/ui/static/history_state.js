@@ -32,11 +32,19 @@ export function fromAddress() {
 }
 
 let tag = null,
-  reading = null;
+  reading = null,
+  next = null;
 
-// One look at a time; who asks meanwhile waits for the same one.
+// One look at a time. Whoever asks meanwhile gets the next one: this one may have begun before what they have changed.
 export function reloadRuns() {
-  reading ??= look().finally(() => {
+  if (reading) {
+    next ??= reading.then(() => {
+      next = null;
+      return reloadRuns();
+    });
+    return next;
+  }
+  reading = look().finally(() => {
     reading = null;
   });
   return reading;

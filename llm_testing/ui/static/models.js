@@ -33,13 +33,16 @@ export function onModels(listener, of = "") {
 }
 
 export async function readModels(of = "") {
-  const shelf = shelves[of];
+  const shelf = shelves[of],
+    asked = (shelf.asked = {});
   try {
     const [rows, { value }] = await Promise.all([call("GET", shelf.address), ask("runs")]);
+    if (asked !== shelf.asked) return; // a later look tells more, and may have been answered first
     runs = new Map(value.runs.map((run) => [run.run_id, run]));
     shelf.rows = rows.filter((row) => (runs.get(row.run_id)?.kind ?? shelf.kind) === shelf.kind);
     shelf.error = null;
   } catch (error) {
+    if (asked !== shelf.asked) return;
     shelf.error = error.message;
   }
   shelf.read = true;
