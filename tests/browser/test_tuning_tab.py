@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.browser.acts import STARTED, stop, write
+from tests.browser.test_history_tab import row
 from tests.data.tiny_model import tiny_model, write_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -103,6 +104,15 @@ def test_a_model_pretrained_here_is_tuned_and_talked_to_beside_its_base(open_pag
     view(page, "live")
     page.keyboard.press("Alt+1")
     until(page, "Number(document.querySelector('#lt-live .lt-plot')?.dataset.points) >= 30")
+
+    page.keyboard.press("Alt+4")
+    for name in ("my own base", "tuned at home"):
+        row(page, name).locator("[data-act=tick]").check()
+    page.wait_for_selector(
+        ".lt-opened .lt-hint:has-text('bits a byte')"
+    )  # their tokens may differ, so bytes are compared
+    until(page, "new Set(document.querySelector('.lt-part .lt-plot')?.data?.map((t) => t.legendgroup)).size === 2")
+    assert page.locator(".lt-differ tr.lt-option").count() > 3
 
 
 def test_a_list_does_not_open_again_over_the_form_once_its_field_is_left(open_page):
