@@ -2,29 +2,19 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from llm_testing.errors import DownloadError
-from llm_testing.hub.datasets import require_hub
 from llm_testing.hub.download import download_file
-from llm_testing.hub.push import check_repo, refusals_told, require_token
+from llm_testing.hub.push import check_repo, refusals_told, writing_api
 from llm_testing.jobs.progress import Check, Report
 
 FOLDER = "runs"
 """Where in the dataset the zips lie."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A file of the dataset; sha256 is known of those that the Hub keeps as large files, as it does zips."""
-
-    num_bytes: int
-    sha256: str | None
-
-
 class Backup:
-    """A dataset that keeps one zip for each run.
+    """A dataset that keeps one zip for each run; `kept` has their sha256 by run id, where the Hub says it.
 
     Args:
         repo: owner/name; None takes `default_repo`.
@@ -34,18 +24,12 @@ class Backup:
         DownloadError: no token, no such dataset, one that others can read, or a Hub that does not answer.
     """
 
-    def __init__(self, repo: str | None, make: bool, environ: Mapping[str, str] = os.environ):
-        self._token = require_token()
-        self._endpoint = require_hub(repo or "the backup")
-        from huggingface_hub import HfApi  # noqa: PLC0415  (reads its environment when it is imported)
-        from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
-
-        disable_progress_bars()
-        self._api = HfApi(endpoint=self._endpoint, token=self._token)
-        with refusals_told(repo or "your account", self._token):
-            self.repo = repo or default_repo(environ) or f"{self._api.whoami()['name']}/llm-testing-runs"
+    def __init__(self, repo: str | None, make: bool):
+        self._api = writing_api(repo or "the backup")
+        with refusals_told(repo or "your account", self._api.token):
+            self.repo = repo or default_repo(os.environ) or f"{self._api.whoami()['name']}/llm-testing-runs"
         check_repo(self.repo)
-        with refusals_told(self.repo, self._token):
+        with refusals_told(self.repo, self._api.token):
             if make:
                 self._api.create_repo(self.repo, repo_type="dataset", private=True, exist_ok=True)
             self._read()
@@ -53,7 +37,7 @@ class Backup:
     @property
     def url(self) -> str:
         """The address of the dataset's page."""
-        return f"{self._endpoint}/datasets/{self.repo}"
+        return f"{self._api.endpoint}/datasets/{self.repo}"
 
     def _read(self) -> None:
         info = self._api.dataset_info(self.repo, files_metadata=True, timeout=15)
@@ -66,7 +50,7 @@ class Backup:
         for file in info.siblings or ():
             folder, _, name = file.rfilename.partition("/")
             if folder == FOLDER and name.endswith(".zip") and "/" not in name:
-                self.kept[name.removesuffix(".zip")] = Kept(file.size or 0, file.lfs.sha256 if file.lfs else None)
+                self.kept[name.removesuffix(".zip")] = file.lfs.sha256 if file.lfs else None
 
     def put(self, run_id: str, path: Path) -> None:
         """Keep a zip as the backup of a run, in place of an older one.
@@ -74,7 +58,7 @@ class Backup:
         Raises:
             DownloadError: the token may not write there, or the Hub does not answer.
         """
-        with refusals_told(self.repo, self._token):
+        with refusals_told(self.repo, self._api.token):
             self._api.upload_file(
                 path_or_fileobj=path,
                 path_in_repo=f"{FOLDER}/{run_id}.zip",
@@ -90,8 +74,8 @@ class Backup:
             DownloadError, NotEnoughDisk, Cancelled.
         """
         address = f"{self.url}/resolve/{self._commit}/{FOLDER}/{run_id}.zip"
-        sent = {"authorization": f"Bearer {self._token}"}
-        download_file(address, to, report, check, self.kept[run_id].sha256, name=f"run {run_id}", headers=sent)
+        sent = {"authorization": f"Bearer {self._api.token}"}
+        download_file(address, to, report, check, self.kept[run_id], name=f"run {run_id}", headers=sent)
 
 
 def default_repo(environ: Mapping[str, str]) -> str | None:

@@ -1,13 +1,19 @@
 """A folder to a repository of one's own on the Hub, with the token of the environment, which is kept nowhere."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_testing.errors import DownloadError
 from llm_testing.hub.datasets import require_hub
 from llm_testing.hub.models import HUB_ID
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 def require_token() -> str:
@@ -47,18 +53,31 @@ def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
     Raises:
         DownloadError: no token, one that may not write there, or a Hub that does not answer.
     """
-    token = require_token()
+    require_token()
     check_repo(repo)
-    endpoint = require_hub(repo)
+    api = writing_api(repo)
+    with refusals_told(repo, api.token):
+        api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+    return f"{api.endpoint}/{repo}"
+
+
+def writing_api(name: str) -> HfApi:
+    """The Hub's own client with the environment's token, once the Hub answers.
+
+    Args:
+        name: what is sent or fetched, for a refusal.
+
+    Raises:
+        DownloadError: no token, or a Hub that does not answer.
+    """
+    token = require_token()
+    endpoint = require_hub(name)
     from huggingface_hub import HfApi  # noqa: PLC0415  (reads its environment when it is imported)
     from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
 
     disable_progress_bars()
-    api = HfApi(endpoint=endpoint, token=token)
-    with refusals_told(repo, token):
-        api.create_repo(repo, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
-    return f"{endpoint}/{repo}"
+    return HfApi(endpoint=endpoint, token=token)
 
 
 @contextmanager

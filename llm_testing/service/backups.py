@@ -102,8 +102,7 @@ class Backups:
             report(Progress(f"sending {row.run_id}", number, len(rows), "runs"))
             with suppress(NotFound), self._draft() as draft:  # a run that is deleted meanwhile
                 digest = self._zip(row.run_id, draft, check)
-                kept = backup.kept.get(row.run_id)
-                if kept and kept.sha256 == digest:
+                if backup.kept.get(row.run_id) == digest:
                     same += 1
                     continue
                 backup.put(row.run_id, draft)

@@ -1,8 +1,7 @@
 """Runs to a private dataset of the Hub and back, against a stand-in on this machine."""
 
-import time
+import threading
 
-import huggingface_hub.constants
 import pytest
 
 from llm_testing.errors import Busy, DownloadError
@@ -10,8 +9,8 @@ from llm_testing.hub import backup as hub_backup
 from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.service.lab import Lab
 from tests.api.served import fingerprint, served
-from tests.hub.stand_in import HubServer, running
-from tests.service.parts import TINY, resume, run
+from tests.hub.stand_in import writable_hub
+from tests.service.parts import TINY, resume, run, until
 
 # The Hub's client sends files in a way that httpx gives up: https://github.com/huggingface/huggingface_hub
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -22,11 +21,7 @@ QUIET = (report_nothing, never_cancel)
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with running(HubServer(tmp_path / "hub", TOKEN)) as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with writable_hub(tmp_path / "hub", TOKEN, monkeypatch) as server:
         yield server
 
 
@@ -124,23 +119,22 @@ def test_it_is_asked_for_and_watched_by_rest(hub, full, monkeypatch):
 
 def test_one_at_a_time_and_given_up_as_the_app_ends(hub, full, cache_dir, monkeypatch):
     lab = Lab(full.runs_dir, cache_dir)
-    sends = []
+    sends, sending = [], threading.Event()
 
     def slow(self, run_id, path):
         sends.append(run_id)
+        sending.set()
         lab.crew.closing.wait(20)
 
     monkeypatch.setattr(hub_backup.Backup, "put", slow)
     lab.backups.start("backup", REPO)
     with pytest.raises(Busy, match="A backup goes on already"):
         lab.backups.start("restore", REPO)
-    while not sends:
-        time.sleep(0.01)
+    assert sending.wait(20)
     assert lab.crew.close(20)
     assert lab.backups.last().state == "failed" and len(sends) == 1 and hidden(lab) == []
 
 
 def until_done(client) -> dict:
-    while (job := client.get("/api/backup").json()["job"])["state"] == "running":
-        time.sleep(0.02)
-    return job
+    until(lambda: client.get("/api/backup").json()["job"]["state"] != "running")
+    return client.get("/api/backup").json()["job"]

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import huggingface_hub.constants
+import pytest
+
 
 @dataclass
 class Answer:
@@ -201,6 +204,17 @@ class HubServer(Server):
         private = self.private.get(repo, False)
         facts = {"id": repo, "sha": self.commit(repo), "private": private, "gated": False, "siblings": _siblings(root)}
         return _json({**facts, "tags": []})
+
+
+@contextmanager
+def writable_hub(root: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub that this process's client writes to, with the token in the environment."""
+    with running(HubServer(root, token)) as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", token)
+        yield server
 
 
 def ranged(body: bytes, headers: dict, etag: bool = True) -> Answer:

@@ -1,11 +1,10 @@
 """A folder to the Hub, against a stand-in on this machine: one commit, with a token that is kept nowhere."""
 
-import huggingface_hub.constants
 import pytest
 
 from llm_testing.errors import DownloadError
 from llm_testing.hub.push import push_folder
-from tests.hub.stand_in import HubServer, running
+from tests.hub.stand_in import writable_hub
 
 # The Hub's client sends files in a way that httpx gives up: https://github.com/huggingface/huggingface_hub
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -15,11 +14,7 @@ WEIGHTS = bytes(range(256)) * 4000
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with running(HubServer(tmp_path / "hub", TOKEN)) as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with writable_hub(tmp_path / "hub", TOKEN, monkeypatch) as server:
         yield server
 
 

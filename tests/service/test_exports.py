@@ -5,7 +5,6 @@ import json
 import zipfile
 from io import BytesIO
 
-import huggingface_hub.constants
 import pytest
 import torch
 from peft import PeftModel
@@ -17,7 +16,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.model.gguf_file import NoGguf
 from llm_testing.service.lab import Lab
 from tests.api.tuning_parts import body_at
-from tests.hub.stand_in import HubServer, running
+from tests.hub.stand_in import writable_hub
 from tests.service.parts import TINY, run, until
 
 # peft 0.21 asks transformers for an attribute's old name: https://github.com/huggingface/peft
@@ -145,11 +144,7 @@ def test_without_the_package_the_refusal_says_what_llama_cpp_does(lab, tuned, tm
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    with running(HubServer(tmp_path / "hub", TOKEN)) as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with writable_hub(tmp_path / "hub", TOKEN, monkeypatch) as server:
         yield server
 
 
