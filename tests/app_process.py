@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_testing.jobs.states import ACTIVE, TERMINAL
+
 APP = Path(__file__).parent.parent / "app.py"
 STARTS_WITHIN_S = 90
 
@@ -40,6 +42,17 @@ class RunningApp:
         """What a live route answers."""
         with urllib.request.urlopen(self.url + path, timeout=30) as reply:
             return json.load(reply)
+
+    def stop_what_is_on(self) -> None:
+        """End the active run, if there is one and the app still answers."""
+        if self.process.poll() is not None:
+            return
+        run = self.get("/live/status")["run"]
+        if run and run["state"] in ACTIVE:
+            part = "fine-tuning" if run["kind"] == "finetune" else "pretraining"
+            stop = urllib.request.Request(f"{self.url}/api/{part}/stop", data=b"", method="POST")
+            urllib.request.urlopen(stop, timeout=30).close()
+            self.wait_for(*TERMINAL)
 
     def wait_for(self, *states: str, within_s: float = 90) -> dict:
         """The shown run, once it is in one of these states."""

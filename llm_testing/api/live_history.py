@@ -36,22 +36,22 @@ class HistoryRoutes(LiveRoutes):
         kind, state, tag, model, corpus, starred, archived (no, only, all), sort (-column from the greatest), limit.
         """
         query = RunsQuery.build(parse_texts(options_of(RunsQuery), request.query_params.multi_items()))
-        return await self.answers.get(("runs", query), LIST_FRESH_S, lambda: self._runs(query))
+        return await self._kept(("runs", query), LIST_FRESH_S, lambda: self._runs(query))
 
     async def facets(self, request: Request) -> Answer:
         """What there is to filter by, with counts: {kinds, states, tags, models, corpora}: [[value, number], ...]."""
-        return await self.answers.get(("facets",), LIST_FRESH_S, self.lab.history.facets)
+        return await self._kept(("facets",), LIST_FRESH_S, self.lab.history.facets)
 
     async def run(self, request: Request) -> Answer:
         """`?run=`: one run opened: its record, files, memory, repeat (cli, yaml, python), actions with reasons."""
         run_id = request.query_params.get("run", "")
-        return await self.answers.get(("run", run_id), FRESH_S, lambda: self.lab.history.open(run_id))
+        return await self._kept(("run", run_id), FRESH_S, lambda: self.lab.history.open(run_id))
 
     async def coach(self, request: Request) -> Answer:
         """`?run=`: {"findings": [{rule, severity, series, from_step, to_step, regions, title, why, action, label,
         changes, step}]}, problems first."""
         run_id = request.query_params.get("run", "")
-        return await self.answers.get(
+        return await self._kept(
             ("coach", run_id), COMPARED_FRESH_S, lambda: {"run": run_id, "findings": self.lab.history.coach(run_id)}
         )
 
@@ -59,23 +59,27 @@ class HistoryRoutes(LiveRoutes):
         """`?runs=a,b,...&x=step|tokens|time|flops`: as `service.comparing.compared` says."""
         run_ids, x = _run_ids(request), request.query_params.get("x", "step")
         question = ("compare", x, *run_ids)
-        return await self.answers.get(question, COMPARED_FRESH_S, lambda: self.lab.history.compare(run_ids, x))
+        return await self._kept(question, COMPARED_FRESH_S, lambda: self.lab.history.compare(run_ids, x))
 
     async def side_by_side(self, request: Request) -> Answer:
         """`?runs=a,b`: {"prompts": [{prompt, steps: [{step, texts: {run_id: text}}]}]}."""
         run_ids = _run_ids(request)
         question = ("side_by_side", *run_ids)
-        return await self.answers.get(question, COMPARED_FRESH_S, lambda: self.lab.history.side_by_side(run_ids))
+        return await self._kept(question, COMPARED_FRESH_S, lambda: self.lab.history.side_by_side(run_ids))
 
     async def scatter(self, request: Request) -> Answer:
         """`?option=learning_rate&result=val_loss[&runs=a,b]`: as `service.scatter.scattered` says."""
         option, result = (request.query_params.get(name, "") for name in ("option", "result"))
         option, result, run_ids = option or "learning_rate", result or "val_loss", _run_ids(request)
-        return await self.answers.get(
+        return await self._kept(
             ("scatter", option, result, *run_ids),
             COMPARED_FRESH_S,
             lambda: self.lab.history.scatter(option, result, run_ids),
         )
+
+    async def _kept(self, question: tuple, fresh_s: float, make: Callable[[], Any]) -> Answer:
+        """A page asks again after what it has done, and is told the new state whatever was kept just before."""
+        return await self.answers.get((*question, self.lab.history.changes()), fresh_s, make)
 
     def _runs(self, query: RunsQuery) -> dict[str, Any]:
         history = self.lab.history

@@ -76,6 +76,11 @@ class History:
                     found[name][value] = found[name].get(value, 0) + 1
         return {name: sorted(counts.items(), key=lambda item: (-item[1], item[0])) for name, counts in found.items()}
 
+    def changes(self) -> int:
+        """How often this process has changed something here: while it is the same, an answer is as good as a new one,
+        but for what other processes do and for points that a run writes."""
+        return self._store.changes.count
+
     def is_here(self, run_id: str) -> bool:
         """Whether there is such a run."""
         return self._store.has(run_id)

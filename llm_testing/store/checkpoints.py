@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from llm_testing.errors import DamagedRun, NotEnoughDisk, NotFound, WrongState
 from llm_testing.store import files
+from llm_testing.store.changes import Changes
 from llm_testing.store.ids import step_folder, step_of_folder
 from llm_testing.store.staging import clear_leftovers, new_staging, remove_folder, remove_tree
 
@@ -48,8 +49,9 @@ class CheckpointInfo:
 class Checkpoints:
     """The checkpoints of one run. One thread writes; others may list, verify and delete meanwhile."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, changes: Changes | None = None):
         self.folder = folder
+        self._changes = changes or Changes()
         self._lock = threading.RLock()
 
     def write(self, step: int, contents: dict[str, Callable[[BinaryIO], object]], facts: dict) -> Path:
@@ -79,6 +81,7 @@ class Checkpoints:
             except BaseException:
                 remove_tree(staging)
                 raise
+        self._changes.add()
         return target
 
     def list(self) -> list[CheckpointInfo]:
@@ -143,6 +146,7 @@ class Checkpoints:
             raise WrongState(f"The checkpoint of step {step} is still needed, so it is not deleted.")
         with self._lock:
             remove_folder(self.get(step).path)
+        self._changes.add()
 
     def update_facts(self, step: int, **facts: object) -> CheckpointInfo:
         """Change what is known about a checkpoint, for instance that it is the best one now."""

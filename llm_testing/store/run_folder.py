@@ -6,10 +6,8 @@ run.json is replaced in one step and always carries a schema number. Its fields 
 lists runs may use them without looking twice, also where somebody edited the file.
 """
 
-import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -18,6 +16,7 @@ from filelock import FileLock
 
 from llm_testing.errors import DamagedRun
 from llm_testing.store import files
+from llm_testing.store.changes import Changes
 from llm_testing.store.checkpoints import Checkpoints
 from llm_testing.store.journal import Journal, JournalPage, JournalReader, last_row, read_journal
 from llm_testing.store.staging import clear_leftovers
@@ -61,13 +60,13 @@ class RunFolder:
         path: Path,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = time.monotonic,
-        lock: AbstractContextManager | None = None,
+        changes: Changes | None = None,
     ):
         self.path = path
         self.run_id = path.name
-        self.checkpoints = Checkpoints(path / "checkpoints")
+        self._changes = changes or Changes()
+        self.checkpoints = Checkpoints(path / "checkpoints", self._changes)
         self._now, self._clock = now, clock
-        self._lock = lock or threading.RLock()
 
     @property
     def metrics(self) -> Path:
@@ -96,7 +95,7 @@ class RunFolder:
             DamagedRun: if it cannot be read, or was written by a newer version: then it is left alone.
         """
         # A command line may write on a run that the page's process trains: from reading to replacing it is alone.
-        with self._lock, FileLock(self.path.parent / LOCK, thread_local=False):
+        with self._changes, FileLock(self.path.parent / LOCK, thread_local=False):
             record = self.record()
             if reason := newer_schema(record):
                 raise DamagedRun(f"{self.path / RECORD} {reason}")

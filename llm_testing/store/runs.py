@@ -5,7 +5,6 @@ before they become a path, and links are not followed.
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from llm_testing.errors import BadRunId, NotFound, WrongState
 from llm_testing.store import files, staging
+from llm_testing.store.changes import Changes
 from llm_testing.store.ids import check_run_id, new_run_id
 from llm_testing.store.rows import RunRow, RunRows, is_run_id
 from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, check_record, read_record
@@ -37,7 +37,8 @@ class RunStore:
     ):
         self.root = root
         self._now, self._clock = now, clock
-        self._lock = threading.RLock()
+        self.changes = Changes()
+        """Counts what this process has done to records, checkpoints and the list of runs."""
         self._rows, self._trashed = RunRows(root), RunRows(root / TRASH)
 
     def create(self, record: dict, run_id: str | None = None) -> RunFolder:
@@ -151,7 +152,7 @@ class RunStore:
         num_runs = num_bytes = 0
         if trash.is_symlink() or not trash.is_dir():
             return 0, 0
-        with self._lock:
+        with self.changes:
             for path in list(trash.iterdir()):
                 size = staging.size_bytes(path)
                 staging.remove_tree(path)
@@ -169,7 +170,7 @@ class RunStore:
         return staging.size_bytes(self._existing(self.root / TRASH, run_id))
 
     def _folder(self, path: Path) -> RunFolder:
-        return RunFolder(path, self._now, self._clock, self._lock)
+        return RunFolder(path, self._now, self._clock, self.changes)
 
     def _existing(self, parent: Path, run_id: str) -> Path:
         path = parent / check_run_id(run_id)
@@ -180,7 +181,7 @@ class RunStore:
         return path
 
     def _move(self, old: Path, new: Path) -> None:
-        with self._lock:
+        with self.changes:
             new.parent.mkdir(exist_ok=True)
             if not self._take_name(old, new):
                 raise WrongState(f"{new} exists already, so run {new.name} cannot be moved there.", new.name)
@@ -195,7 +196,8 @@ class RunStore:
         if os.path.lexists(new):
             return False
         try:
-            files.replace_path(old, new)
+            with self.changes:
+                files.replace_path(old, new)
         except OSError:
             if os.path.lexists(new):
                 return False

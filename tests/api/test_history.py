@@ -65,6 +65,34 @@ def test_marks_are_set_one_by_one_and_many_at_once(lab):
     assert told(api.post(f"{AT}/bulk", json={"runs": [one], "action": "explode"}), 422)
 
 
+def test_who_asks_again_after_a_change_is_told_of_it(lab):
+    """What is kept for fifty viewers is not what was before."""
+    one, two = made(lab, 1), made(lab, 2)
+    app = Gate(Starlette(routes=routes_of(lab, {})))
+    changes = (
+        (f"{AT}/{one}/mark", {"name": "a newer name", "tags": ["newer"]}),
+        (f"{AT}/bulk", {"runs": [two], "action": "delete"}),
+        (f"{AT}/bulk", {"runs": [two], "action": "restore"}),
+    )
+
+    async def asked() -> list[list[dict]]:
+        transport, seen = httpx.ASGITransport(app=app), []
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860") as client:
+            for address, body in (("", {}), *changes):
+                assert not address or (await client.post(address, json=body)).status_code == 200
+                paths = ("/live/runs", "/live/facets", f"/live/run?run={one}", f"/live/compare?runs={one},{two}")
+                seen.append([(await client.get(path)).json() for path in paths])
+        return seen
+
+    before, marked, deleted, restored = asyncio.run(asked())
+    names = [[row["name"] for row in look[0]["runs"]] for look in (before, marked, deleted, restored)]
+    assert names == [
+        ["run 2", "run 1"], ["run 2", "a newer name"], ["a newer name"], ["run 2", "a newer name"]]  # fmt: skip
+    assert marked[1]["tags"] == [["newer", 1]] and deleted[1]["kinds"] == [["pretrain", 1]]
+    assert all("a newer name" not in str(answer) for answer in before) and "gone" in deleted[3]
+    assert "a newer name" in str(marked[2]) and "a newer name" in str(marked[3]) and two in str(restored[3])
+
+
 def test_no_address_is_hidden_behind_one_that_takes_any_id():
     seen: list[tuple[str, str]] = []
     for call in TABLE:

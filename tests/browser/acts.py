@@ -41,8 +41,21 @@ def stop(page) -> None:
     page.wait_for_selector("html[data-lt-state=stopped]", timeout=STARTED)
 
 
-def points(page) -> int:
-    return int(page.get_attribute(".lt-live .lt-plot", "data-points") or 0)
+def step_drawn(page) -> int:
+    """How far the live charts are."""
+    return int(page.get_attribute(".lt-live .lt-plot", "data-step") or 0)
+
+
+def wait_for_news(page, step: int | None = None) -> None:
+    """Until the live charts have drawn a later step; they may hold fewer points then, where they were thinned.
+
+    Args:
+        step: later than this; without it, later than what is drawn now.
+    """
+    step = step_drawn(page) if step is None else step
+    page.wait_for_function(
+        f"() => Number(document.querySelector('.lt-live .lt-plot')?.dataset.step) > {step}", timeout=STARTED
+    )
 
 
 def start_by_call(page, name: str, **options) -> None:

@@ -64,6 +64,7 @@ def open_page(chromium, app: RunningApp) -> Iterator[Callable]:
     yield opened
     for context in contexts:
         context.close()
+    app.stop_what_is_on()  # a test that failed in the middle of a run leaves it to nobody
     assert said == []
 
 

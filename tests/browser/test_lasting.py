@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.app_process import running_app
-from tests.browser.acts import STARTED, points, start_small, stop
+from tests.browser.acts import STARTED, start_small, step_drawn, stop, wait_for_news
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -69,16 +69,16 @@ def test_an_open_page_goes_on_when_the_server_is_started_again(chromium, tmp_pat
         page.fill("#lt-option-batch_size input", "6")
         page.keyboard.press("Tab")
         page.wait_for_function("() => document.querySelector('.lt-summary').textContent.includes('6 sequences')")
-        drawn = points(page)
+        drawn = step_drawn(page)
     page.wait_for_selector(".lt-lost")
     with running_app(tmp_path, "--port", str(first.port)) as again:
         page.wait_for_selector(".lt-lost", state="detached", timeout=STARTED)
         page.wait_for_selector("html[data-lt-state=interrupted]", timeout=STARTED)
-        assert points(page) >= drawn
+        assert step_drawn(page) >= drawn
         assert page.input_value("#lt-option-batch_size input") == "6"
         page.click("#lt-resume")  # by Gradio, whose session began with the other process
         again.wait_for("running")
-        page.wait_for_function(f"() => Number({PLOT}.dataset.points) > {drawn}", timeout=STARTED)
+        wait_for_news(page, drawn)
         stop(page)
         assert again.get("/live/status")["run"]["name"] == "outlives the server"
     context.close()

@@ -97,7 +97,7 @@ export class Charts {
       const drawn = this.runs.some((run) => run.curve.length > 0);
       this.empty.hidden = drawn;
       this.plot.hidden = !drawn;
-      if (!drawn) delete this.plot.dataset.points;
+      if (!drawn) { delete this.plot.dataset.points; delete this.plot.dataset.step; }
       const width = this.plot.clientWidth;
       if (drawn && width > 0) {
         await Plotly.react(this.plot, this.traces(described), this.layout(described, width), { responsive: false, displaylogo: false, displayModeBar: false, doubleClick: "reset+autosize", scrollZoom: false });
@@ -113,6 +113,7 @@ export class Charts {
           });
         }
         this.plot.dataset.points = Math.max(...this.runs.map((run) => run.curve.length));
+        this.plot.dataset.step = Math.max(...this.runs.map((run) => run.curve.columns?.step.at(-1) ?? 0));
         await painted(); // it costs as much as the script
       }
     } finally {
