@@ -15,11 +15,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import mean
 
 from record import ROOT, ForeignLoad, arguments, finish
 
 sys.path.insert(0, str(ROOT))
 SPIKE = 250.0
+ROUNDS = 75
+"""Of looking at 40 runs each: all of a thousand three times."""
 
 
 def main() -> None:
@@ -28,7 +31,7 @@ def main() -> None:
     options.add_argument("--long", type=int, default=20, help="how many of them have many steps")
     options.add_argument("--steps", type=int, default=100_000, help="how many steps those have")
     options.add_argument("--folder", type=Path, help="where the runs are made, or are from an earlier time")
-    options.add_argument("--measure", choices=["list", "open", "compare", "memory"], help=argparse_hidden())
+    options.add_argument("--measure", choices=list(MEASURES), help=argparse_hidden())
     args = options.parse_args()
     if args.measure:
         print(json.dumps(MEASURES[args.measure](args.folder)))
@@ -96,14 +99,15 @@ def write_curve(run, length: int, draw: random.Random) -> None:
 def measured(folder: Path) -> dict:
     """Every figure, each from a process of its own."""
     figures = {}
-    for name, keep in (("list", True), ("open", False), ("compare", False), ("compare", True), ("memory", True)):
+    order = ("list", True), ("open", False), ("compare", False), ("ready", False), ("compare", True), ("memory", True)
+    for name, keep in order:
         if not keep:
             for path in (folder / "cache" / "curves").glob("*"):
                 path.unlink()
         command = [sys.executable, __file__, "--folder", str(folder), "--measure", name]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         found = json.loads(said.stdout.splitlines()[-1])
-        figures |= {key if keep or name == "open" else f"{key}_first_ever": value for key, value in found.items()}
+        figures |= {key if keep or name != "compare" else f"{key}_first_ever": value for key, value in found.items()}
     return figures | {"bars": {"list_s": 1, "open_s": 1, "compare_s": 2, "compare_bytes": 2_000_000}}
 
 
@@ -150,6 +154,20 @@ def measure_open(folder: Path) -> dict:
     return {"open_first_ever_s": cold, "open_warm_s": warm, "spike_at_every_zoom": all(seen), "coach_s": coach}
 
 
+def measure_ready(folder: Path) -> dict:
+    """How soon after the list is shown the curves of all of its long runs are kept beside, in the background."""
+    lab = lab_of(folder)
+    rows = lab.history.runs()
+    num_long = sum(row.total_steps is not None and row.total_steps > 10_000 for row in rows)
+    lab.history.make_ready(rows)
+    began = time.perf_counter()
+    while len(list((folder / "cache" / "curves").glob("*.columns"))) < num_long:
+        time.sleep(0.01)
+    ready = round(time.perf_counter() - began, 4)
+    lab.shutdown()
+    return {"long_runs": num_long, "long_runs_ready_s": ready}
+
+
 def measure_compare(folder: Path) -> dict:
     """Ten long runs beside one another."""
     import gzip
@@ -167,32 +185,32 @@ def measure_compare(folder: Path) -> dict:
 
 
 def measure_memory(folder: Path) -> dict:
-    """Resident memory after looking at everything once, and after ten times as much."""
+    """Resident memory while everything is looked at again and again; flat means that later looks add nothing."""
     import psutil
 
     history, process = lab_of(folder).history, psutil.Process()
-    rows = history.runs()
-    run_ids = [row.run_id for row in rows]
-
-    def look(times: int) -> int:
-        for number in range(times):
-            body_of({"runs": [history.shown(row) for row in history.runs()]})
-            history.compare(run_ids[-20:][number % 10 :][:10])
-            for run_id in run_ids[number * 40 : number * 40 + 40]:
-                history.open(run_id)
-                history.points(run_id)
-        return process.memory_info().rss
-
-    before = process.memory_info().rss
-    once = look(3)
+    run_ids = [row.run_id for row in history.runs()]
+    at = [process.memory_info().rss >> 20]
+    for number in range(ROUNDS):
+        body_of({"runs": [history.shown(row) for row in history.runs()]})
+        body_of(history.compare(run_ids[-20:][number % 10 :][:10]))
+        first = number * 40 % len(run_ids)
+        for run_id in run_ids[first : first + 40]:
+            body_of((history.open(run_id), history.points(run_id)))
+        at.append(process.memory_info().rss >> 20)
+    third = ROUNDS // 3
+    middle, last = mean(at[third : 2 * third]), mean(at[2 * third :])
     return {
-        "rss_before_mib": before >> 20,
-        "rss_after_3_rounds_mib": once >> 20,
-        "rss_after_23_rounds_mib": look(20) >> 20,
+        "rss_before_mib": at[0],
+        "rss_by_round_mib": at[1::5],
+        "rss_last_third_over_middle": round(last / middle, 4),
     }
 
 
-MEASURES = {"list": measure_list, "open": measure_open, "compare": measure_compare, "memory": measure_memory}
+MEASURES = {
+    "list": measure_list, "open": measure_open, "compare": measure_compare, "ready": measure_ready,
+    "memory": measure_memory,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ class HistoryRoutes(LiveRoutes):
 
     def _runs(self, query: RunsQuery) -> dict[str, Any]:
         history = self.lab.history
-        return {"runs": [history.shown(row) for row in history.runs(query)]}
+        rows = history.runs(query)
+        history.make_ready(rows)
+        return {"runs": [history.shown(row) for row in rows]}
 
 
 def _run_ids(request: Request) -> tuple[str, ...]:

@@ -80,11 +80,21 @@ class CurveStore:
         """`of` each run."""
         return dict(zip(run_ids, two_at_a_time(run_ids, self.of), strict=True))
 
-    def keep(self, run_id: str) -> None:
-        """Keep a long curve beside, so that whoever looks at it first need not wait; a failure costs nothing else."""
+    def keep(self, run_id: str) -> bool:
+        """Keep a long curve beside, so that whoever looks at it first need not wait; a failure costs nothing else.
+
+        Returns:
+            Whether it had to be read for that. It does not stay in memory.
+        """
         with suppress(UserError, OSError):
-            if self._store.open(run_id).metrics.stat().st_size >= _WORTH_KEEPING:
+            journal, kept = self._store.open(run_id).metrics.stat(), self._path(run_id)
+            is_kept = kept.exists() and kept.stat().st_mtime_ns >= journal.st_mtime_ns
+            if journal.st_size >= _WORTH_KEEPING and not is_kept:
                 self.of(run_id)
+                with self._lock:
+                    self._kept.pop(run_id, None)
+                return True
+        return False
 
     def _load(self, run_id: str, columns: Columns) -> None:
         kept = Columns.load(self._path(run_id), columns.names)

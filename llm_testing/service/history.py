@@ -8,6 +8,7 @@ from typing import Any, Literal
 from llm_testing.config.history import RunsQuery
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
+from llm_testing.jobs.threads import Crew
 from llm_testing.service import downloads
 from llm_testing.service import opened as opened_module
 from llm_testing.service.bulk import done_to_all
@@ -20,6 +21,7 @@ from llm_testing.service.launch import Launcher
 from llm_testing.service.marks import MARKS, checked_marks, normal_tags
 from llm_testing.service.query import chosen
 from llm_testing.service.reader import Reader
+from llm_testing.service.readier import Readier
 from llm_testing.service.records import state_of
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.scatter import scattered
@@ -36,6 +38,7 @@ class History:
 
     Args:
         trash: moves a run to the trash, unless it is needed.
+        crew: in whose threads curves are made ready.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class History:
         launcher: Launcher,
         cache_dir: Path,
         trash: Callable[[str], None],
+        crew: Crew,
     ):
         self._store, self._reader, self._launcher, self._trash = store, reader, launcher, trash
         self._index, self.curves = RunIndex(store), CurveStore(store, cache_dir)
+        self._readier = Readier(self.curves, crew)
 
     # The list.
 
@@ -62,6 +67,10 @@ class History:
             ConfigError: for a column to sort by that there is not.
         """
         return chosen(self._index.rows(), query or RunsQuery())
+
+    def make_ready(self, rows: Sequence[RunSummary]) -> None:
+        """Have the curves of what somebody sees listed read in the background: they may compare it next."""
+        self._readier.see(rows)
 
     def facets(self) -> dict[str, Any]:
         """What there is to filter by: {kinds, states, tags, models, corpora}, each as [[value, how many], ...]."""

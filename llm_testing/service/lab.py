@@ -67,7 +67,7 @@ class Lab:
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.backups = Backups(self._store, self.archive, self.crew)
-        self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash)
+        self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash, self.crew)
         self.fetching = Fetching(self.download_corpus, self.crew)
         self.sweeps, self.reports = Sweeps(self, self._launcher, self._store), Reports(self, self._store)
         self.monitor = Monitor(self.machine, self.runs_dir, root)

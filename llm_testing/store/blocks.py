@@ -34,11 +34,23 @@ def table_of(block: bytes, names: tuple[str, ...]) -> np.ndarray | None:
     found = np.empty((len(lines), len(names)))
     for place, name in enumerate(names):
         column = table.column(name)
-        found[:, place] = column.to_numpy()
+        found[:, place] = np.concatenate([_numbers(chunk) for chunk in column.chunks])
         finite = np.abs(found[:, place]) < _BEYOND
         if np.count_nonzero(finite) + column.null_count != len(lines):
             return None
     return found if (found[:, 0] == np.floor(found[:, 0])).all() else None
+
+
+def _numbers(chunk: "pyarrow.DoubleArray") -> np.ndarray:  # noqa: F821
+    """As `chunk.to_numpy`, which would import pandas: 0.2 s and 40 MB for nothing."""
+    known, values = chunk.buffers()
+    if chunk.null_count == len(chunk):
+        return np.full(len(chunk), np.nan)
+    found = np.frombuffer(values, np.float64, len(chunk), chunk.offset * 8)
+    if not chunk.null_count:
+        return found
+    bits = np.unpackbits(np.frombuffer(known, np.uint8), bitorder="little")
+    return np.where(bits[chunk.offset : chunk.offset + len(chunk)], found, np.nan)
 
 
 def _are_whole(lines: list[bytes]) -> bool:

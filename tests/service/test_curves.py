@@ -110,6 +110,7 @@ def test_curves_are_kept_beside_and_in_bounded_memory(tmp_path, monkeypatch):
     assert sum(columns.num_bytes for columns in kept) <= 40_000 and len(kept) < 6
     assert len(list((tmp_path / "cache" / "curves").iterdir())) == 6
     again = CurveStore(store, tmp_path / "cache")
+    assert not any(map(again.keep, ids)), "they are kept already"
     assert at(again.of(ids[3]).values, "train_loss").tolist() == [3.0] * 100
     with store.open(ids[3]).journal("metrics") as journal:
         journal.append({"step": 100, "train_loss": 7.0})
