@@ -1,10 +1,13 @@
 """What 50 people who look on cost: the trainer's steps with them against without, and the server's CPU for each.
 
-    python benchmarks/viewers.py [--viewers 50] [--pairs 20] [--seconds 12] [--save]
+    python benchmarks/viewers.py [--viewers 50] [--pairs 20] [--seconds 12] [--compared 0] [--save]
 
 One run goes on throughout. In each pair the viewers ask for one window of time, as the page's script does with a tab in
 view (feed.js), and are silent for another, in alternating order. Steps are timed by the run's own clock. The server's
 CPU is that of the process's threads that do not train: those that used less than a tenth of a core while nobody looked.
+With --compared, Run History is in view instead: the live run is compared with so many ended ones, and beside the news
+each viewer asks for the list, and for the comparison again whenever a validation is new.
+
 The viewers are sockets without a browser, in this process. Real ones sit elsewhere; here they run at the lowest
 priority, so that what is measured is the server's work for them, as far as a small machine can tell the two apart.
 """
@@ -21,10 +24,12 @@ from statistics import mean, median
 from urllib.parse import urlsplit
 
 import psutil
+from history import make_runs
 from record import ForeignLoad, arguments, finish, rows_of
 from served import Served, served
 
 BUSY_S, MACHINE_S = 2.0, 6.0  # feed.js, where the run is on the CPU
+LIST_S = 8.0  # history.js, where there are few runs
 SETTLE_S = 3.0
 BARS = {"step_ratio": 1.03, "server_ms_a_viewer_a_second": 1.0}
 TRAINS = 0.1
@@ -38,7 +43,11 @@ class Viewer:
     host: str
     port: int
     run_id: str
+    compared: tuple[str, ...] = ()
     tag: str = ""
+    list_tag: str = ""
+    validated: float | None = None
+    drawn_to: int = -1
     cursors: dict[str, int] = field(default_factory=lambda: {"points": -1, "samples": -1, "events": -1})
     replies: int = 0
 
@@ -46,26 +55,40 @@ class Viewer:
         """Ask as feed.js does until a moment of the monotonic clock."""
         await asyncio.sleep(first_s)
         reader, self._writer = await asyncio.open_connection(self.host, self.port)
-        self._reader, machine_at = reader, 0.0
+        self._reader, machine_at, list_at = reader, 0.0, 0.0
         try:
             while (now := time.monotonic()) < until:
                 if now - machine_at > MACHINE_S:
                     machine_at = now
                     await self._ask("machine")
                 await self._news()
-                await asyncio.sleep(max(0.0, BUSY_S))
+                if self.compared and now - list_at > LIST_S:
+                    list_at = now
+                    await self._ask("runs?archived=all", tag=self.list_tag)
+                await asyncio.sleep(BUSY_S)
         finally:
             self._writer.close()
             await self._writer.wait_closed()
 
     async def _news(self) -> None:
-        seen = self.cursors
+        seen = {"points": self.drawn_to} if self.compared else self.cursors
         query = "&".join(f"{name}={cursor}" for name, cursor in seen.items())
         news = await self._ask(f"status?run={self.run_id}&{query}", tag=self.tag)
-        if news is not None:
+        if news is not None and self.compared:
+            await self._compare(news)
+        elif news is not None:
             texts = news["texts"]
             seen["points"] = news["points"]["next"]
             seen["samples"], seen["events"] = texts["samples"]["next"], texts["events"]["next"]
+
+    async def _compare(self, news: dict) -> None:
+        """As compare.js does when the feed has told something new of a run that it shows."""
+        together, first = ",".join((self.run_id, *self.compared)), self.drawn_to < 0
+        self.drawn_to = news["points"]["next"]
+        if first or news["run"]["val_loss"] != self.validated:
+            self.validated = news["run"]["val_loss"]
+            await self._ask(f"compare?runs={together}&known={'' if first else together}")
+            await self._ask(f"side_by_side?runs={together}")
 
     async def _ask(self, name: str, tag: str = "") -> dict | None:
         """The answer of a live route, None where nothing is new."""
@@ -81,6 +104,8 @@ class Viewer:
             raise SystemExit(f"/live/{name} answered {status}: {body[:200]!r}")
         if name.startswith("status"):
             self.tag = headers["etag"]
+        elif name.startswith("runs"):
+            self.list_tag = headers["etag"]
         return json.loads(body)
 
 
@@ -89,15 +114,18 @@ def main() -> None:
     options.add_argument("--viewers", type=int, default=50)
     options.add_argument("--pairs", type=int, default=20)
     options.add_argument("--seconds", type=float, default=12, help="length of a window")
+    options.add_argument("--compared", type=int, default=0, help="ended runs beside the live one, in Run History")
     args = options.parse_args()
     load, pairs = ForeignLoad(), []
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as app:
         os.nice(19)  # this thread's alone, and the server has begun without it
+        make_runs(Path(name), args.compared, 0, 0)
+        compared = tuple(sorted(path.name for path in app.runs_dir.glob("2026*")))
         run_id = begin(app)
         for number in range(args.pairs):
             pair = {}
             for side in ("seen", "unseen") if number % 2 else ("unseen", "seen"):
-                pair[side] = window(app, run_id, args.viewers if side == "seen" else 0, args.seconds)
+                pair[side] = window(app, run_id, args.viewers if side == "seen" else 0, args.seconds, compared)
             pairs.append(pair)
         app.stop()
     ratios = [pair["seen"]["step_s"] / pair["unseen"]["step_s"] for pair in pairs]
@@ -114,7 +142,9 @@ def main() -> None:
         "foreign_cores": round(load.cores(), 2),
     }
     config = {"viewers": args.viewers, "pairs": args.pairs, "seconds": args.seconds, "preset": "recommended"}
-    finish("viewers", config, figures, args.save)
+    if args.compared:
+        config["compared"] = args.compared
+    finish("viewers_compared" if args.compared else "viewers", config, figures, args.save)
 
 
 def begin(app: Served) -> str:
@@ -128,15 +158,15 @@ def begin(app: Served) -> str:
     return run_id
 
 
-def window(app: Served, run_id: str, num_viewers: int, seconds: float) -> dict:
+def window(app: Served, run_id: str, num_viewers: int, seconds: float, compared: tuple[str, ...]) -> dict:
     """Mean seconds a step, CPU seconds of each thread and replies, in a window of time that begins soon."""
-    return asyncio.run(_window(app, run_id, num_viewers, seconds))
+    return asyncio.run(_window(app, run_id, num_viewers, seconds, compared))
 
 
-async def _window(app: Served, run_id: str, num_viewers: int, seconds: float) -> dict:
+async def _window(app: Served, run_id: str, num_viewers: int, seconds: float, compared: tuple[str, ...]) -> dict:
     until = time.monotonic() + SETTLE_S + seconds
     at = urlsplit(app.url)
-    viewers = [Viewer(at.hostname, at.port, run_id) for _ in range(num_viewers)]
+    viewers = [Viewer(at.hostname, at.port, run_id, compared) for _ in range(num_viewers)]
     # Pages were opened at different moments, so they do not ask all at once.
     looking = [
         asyncio.create_task(viewer.look_on(BUSY_S * i / max(1, num_viewers), until)) for i, viewer in enumerate(viewers)

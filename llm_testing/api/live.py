@@ -123,13 +123,15 @@ class LiveRoutes:
     async def status(self, request: Request) -> Answer:
         """The run that is active or ended last; the strip shows it on every tab.
 
-        Who follows it names it with three cursors, and gets the news of its curves, samples and events in the same
-        answer: a request a second costs a third of what three do.
+        Who follows it names it with a cursor of its points, and gets the news of its curves in the same answer; with
+        cursors of samples and events also the news of those: a request a second costs a third of what three do.
         """
         run_id = request.query_params.get("run", "")
         if not run_id:
             return await self.answers.get(("status",), FRESH_S, self._status)
-        after = tuple(whole_number(request, name, -1) for name in ("points", "samples", "events"))
+        after = [whole_number(request, "points", -1)]
+        if "samples" in request.query_params:
+            after += [whole_number(request, name, -1) for name in ("samples", "events")]
         return await self.answers.get(("status", run_id, *after), FRESH_S, lambda: self._followed(run_id, *after))
 
     async def machine(self, request: Request) -> Answer:
@@ -165,15 +167,12 @@ class LiveRoutes:
         run = None if last is None else {**asdict(last), "colour": colour_of(last.run_id)}
         return {"run": run or self._newest(), "here": last is not None, "queued": self.lab.queued()}
 
-    def _followed(self, run_id: str, points: int, samples: int, events: int) -> dict[str, Any]:
+    def _followed(self, run_id: str, points: int, *texts: int) -> dict[str, Any]:
         told = self._status()
         if not told["run"] or told["run"]["run_id"] != run_id:
             return told
-        return {
-            **told,
-            "points": self.lab.history.points(run_id, points),
-            "texts": self._texts(run_id, samples, events),
-        }
+        told["points"] = self.lab.history.points(run_id, points)
+        return {**told, "texts": self._texts(run_id, *texts)} if texts else told
 
     def _still_there(self, ended: Live | None) -> Live | None:
         """A run that has ended, unless it was discarded or deleted since."""

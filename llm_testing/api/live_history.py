@@ -56,10 +56,14 @@ class HistoryRoutes(LiveRoutes):
         )
 
     async def compare(self, request: Request) -> Answer:
-        """`?runs=a,b,...&x=step|tokens|time|flops`: as `service.comparing.compared` says."""
+        """`?runs=a,b,...&x=step|tokens|time|flops`: as `service.comparing.compared` says.
+
+        `&known=a,b,...` leaves out the curves of those runs, which who asks has already.
+        """
         run_ids, x = _run_ids(request), request.query_params.get("x", "step")
-        question = ("compare", x, *run_ids)
-        return await self._kept(question, COMPARED_FRESH_S, lambda: self.lab.history.compare(run_ids, x))
+        known = frozenset(_run_ids(request, "known"))
+        question = ("compare", x, known, *run_ids)
+        return await self._kept(question, COMPARED_FRESH_S, lambda: self.lab.history.compare(run_ids, x, known))
 
     async def side_by_side(self, request: Request) -> Answer:
         """`?runs=a,b`: {"prompts": [{prompt, steps: [{step, texts: {run_id: text}}]}]}."""
@@ -88,5 +92,5 @@ class HistoryRoutes(LiveRoutes):
         return {"runs": [history.shown(row) for row in rows]}
 
 
-def _run_ids(request: Request) -> tuple[str, ...]:
-    return tuple(part for part in request.query_params.get("runs", "")[:2000].split(",") if part)[:50]
+def _run_ids(request: Request, name: str = "runs") -> tuple[str, ...]:
+    return tuple(part for part in request.query_params.get(name, "")[:2000].split(",") if part)[:50]

@@ -1,7 +1,7 @@
 """Runs beside one another: what differs, what each reached, curves over one axis, seeds as a band, texts by step."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,12 @@ DRAWN = (
 X_AXES = {"step": "step", "tokens": "tokens_seen", "time": "elapsed_s", "flops": "flops"}
 
 
-def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str) -> dict[str, Any]:
+def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str, without: Collection[str] = ()) -> dict[str, Any]:
     """Everything about several runs side by side.
 
     Args:
         x: step, tokens, time or flops: what bands are drawn over; curves carry all four.
+        without: runs whose curves are left out.
 
     Returns:
         differing: {option: {run_id: value}} of the options that are not the same everywhere.
@@ -57,7 +58,7 @@ def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str) -> dict[s
         "compare_by": "val_bits_per_byte" if why else "val_loss",
         "why": why,
         "flops": {run_id: vars(found) if found else None for run_id, found in per_token.items()},
-        "curves": {run_id: _curve(known[run_id], per_token[run_id]) for run_id in entries},
+        "curves": {run_id: _curve(known[run_id], per_token[run_id]) for run_id in entries if run_id not in without},
         "groups": [
             {
                 "run_ids": run_ids,

@@ -1,6 +1,6 @@
 """`Lab.history`: what came of all runs. The list and its marks, one run opened, runs compared, the coach."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -214,8 +214,11 @@ class History:
 
     # Several.
 
-    def compare(self, run_ids: Sequence[str], x: str = "step") -> dict[str, Any]:
+    def compare(self, run_ids: Sequence[str], x: str = "step", known: Collection[str] = ()) -> dict[str, Any]:
         """Several runs side by side; keys as `service.comparing.compared` says.
+
+        Args:
+            known: runs whose curves are left out of the answer.
 
         Raises:
             ConfigError: for no run or too many, and for an x that there is not.
@@ -223,7 +226,7 @@ class History:
         """
         if x not in X_AXES:
             raise ConfigError([Problem("x", f"x is one of {', '.join(X_AXES)}; received {x[:40]!r}.")])
-        return compared([self._store.open(run_id) for run_id in _named(run_ids)], self.curves, x)
+        return compared([self._store.open(run_id) for run_id in _named(run_ids)], self.curves, x, known)
 
     def compare_settings(self, run_ids: Sequence[str]) -> dict[str, Any]:
         """What differs between runs' options and what each reached, without their curves."""

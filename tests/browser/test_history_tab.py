@@ -105,14 +105,17 @@ def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_p
     row(page, "live among them").locator("[data-act=tick]").click()
     until(page, f"new Set({COMPARED}.data.map((t) => t.legendgroup)).size >= 5")
     page.evaluate(f"() => Plotly.relayout({COMPARED}, {{'xaxis.range': [2, 90]}})")
-    asked = []
-    page.on("request", lambda request: asked.append(request.url) if "/live/points" in request.url else None)
-    drawn = page.evaluate(f"() => Number({COMPARED}.dataset.points)")
-    while len(asked) < 3:
-        page.wait_for_timeout(100)
-    assert drawn and page.evaluate(f"() => {COMPARED}.layout.xaxis.range") == [2, 90]
-    assert asked and all("after=-1" not in url for url in asked), "a live run is followed by its cursor"
-    assert len({url.split("run=")[1][:20] for url in asked}) == 1, "runs that have ended are not asked for again"
+    asked, live_id = [], app.get("/live/status")["run"]["run_id"]
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(2):
+        drawn = page.evaluate(f"() => Number({COMPARED}.dataset.step)")
+        until(page, f"Number({COMPARED}.dataset.step) > {drawn}")
+    assert page.evaluate(f"() => {COMPARED}.layout.xaxis.range") == [2, 90]
+    followed = [url for url in asked if "/live/status" in url]
+    assert followed and all(f"run={live_id}&points=" in url and "points=-1" not in url for url in followed)
+    assert not [url for url in asked if "/live/points" in url or "/live/texts" in url], "its news come with the status"
+    again = [url for url in asked if "/live/compare" in url]
+    assert all(len(url.split("known=")[1].split("%2C")) == 6 for url in again), "no curve is asked for twice"
     stop(page)
 
 

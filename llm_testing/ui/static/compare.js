@@ -14,7 +14,8 @@ import * as words from "./words.js";
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 export class Comparison {
-  constructor(box) {
+  constructor(box, feed) {
+    this.feed = feed;
     this.curves = new Map();
     this.means = new Map();
     this.wasActive = new Set();
@@ -70,7 +71,7 @@ export class Comparison {
     const key = runs.map((run) => [run.run_id, run.state, run.val_loss, run.name]).join();
     if (!others && key === this.asked) return;
     this.asked = key;
-    const [{ value }, texts, titles] = await Promise.all([ask("compare", { runs: ids }), ask("side_by_side", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
+    const [{ value }, texts, titles] = await Promise.all([ask("compare", { runs: ids, known: [...this.curves.keys()] }), ask("side_by_side", { runs: ids }), optionTitles(runs.map((run) => run.kind))]);
     if (this.ids !== ids) return;
     this.said.replaceChildren();
     this.found = value;
@@ -97,8 +98,21 @@ export class Comparison {
   async follow(runs, ids) {
     const live = runs.filter((run) => ACTIVE.includes(run.state) || this.wasActive.has(run.run_id));
     this.wasActive = new Set(runs.filter((run) => ACTIVE.includes(run.state)).map((run) => run.run_id));
-    const news = await Promise.all(live.map((run) => this.curves.get(run.run_id)?.more()));
+    const news = await Promise.all(live.map((run) => this.news(run.run_id)));
     if (this.ids === ids && news.some(Boolean)) await this.draw();
+  }
+
+  // True where a run has new points. Those of the run that trains here come with the feed, of others they are asked for.
+  news(runId) {
+    const curve = this.curves.get(runId), { run, here, points } = this.feed.status ?? {}; // prettier-ignore
+    if (!curve) return false;
+    if (run?.run_id !== runId || !here) return curve.more();
+    return points?.run === runId && points.from === curve.next && curve.take(points);
+  }
+
+  cursors() {
+    const { run, here } = this.feed.status ?? {}, curve = here && this.curves.get(run?.run_id); // prettier-ignore
+    return curve ? { run: curve.runId, points: curve.next } : null;
   }
 
   async draw() {
@@ -125,6 +139,6 @@ export class Comparison {
   }
 }
 
-export const comparison = (box) => new Comparison(box);
+export const comparison = (box, feed) => new Comparison(box, feed);
 
 const letterOf = (runs, run) => LETTERS[runs.indexOf(run)];

@@ -51,6 +51,8 @@ export function keep(name, value) {
   try { localStorage.setItem(`llm-testing-${name}`, JSON.stringify(value)); } catch { /* a browser without storage forgets */ }
 }
 
+export const inSight = (element) => document.visibilityState === "visible" && element.offsetParent !== null;
+
 // To another tab of the page, by its title; on a narrow window Gradio may keep it in a menu.
 export function openTab(title) {
   const tabs = document.querySelectorAll("#lt-tabs [role=tab]");

@@ -25,7 +25,7 @@ export class Feed {
     this.machine = null;
     this.lost = false;
     this.tag = null;
-    this.cursors = () => ({}); // the live view says up to where it has the run
+    this.followers = [];
     this.timer = null;
     this.machineAt = 0;
     document.addEventListener("visibilitychange", () => this.wake());
@@ -36,6 +36,18 @@ export class Feed {
     this.listeners.add(listener);
     if (this.status) listener(this);
     return () => this.listeners.delete(listener);
+  }
+
+  // `cursors` says up to where the active run is known by what is in sight, or null where that shows no run. Its news
+  // then come with each answer. Out of sight nothing is asked for.
+  follow(cursors) { this.followers.push(cursors); }
+
+  cursors() {
+    for (const follower of this.followers) {
+      const found = follower();
+      if (found) return found;
+    }
+    return {};
   }
 
   listenToMachine(listener) { this.machineListeners.add(listener); }

@@ -1,7 +1,7 @@
 // Run History: the list on the left; on the right one run opened, or several compared. Each half is mounted by Gradio.
 
 import { comparison } from "./compare.js";
-import { el, show } from "./dom.js";
+import { el, inSight, show } from "./dom.js";
 import { BulkBar } from "./history_bulk.js";
 import { Filters } from "./history_filters.js";
 import { OpenedRun } from "./history_run.js";
@@ -12,7 +12,6 @@ import { mountSweep } from "./sweep.js";
 import { Trash } from "./trash.js";
 
 const REFRESH_MS = 4000, MORE_MS = 10; // prettier-ignore
-const inSight = (element) => document.visibilityState === "visible" && element.offsetParent !== null;
 
 export function mountRuns(element, feed) {
   const box = element.querySelector(".lt-runs");
@@ -51,7 +50,7 @@ export function mountRuns(element, feed) {
   // A long list is looked at less often: what trains in this process comes with the feed in any case.
   const again = async () => {
     if (inSight(element)) await reloadRuns();
-    setTimeout(again, REFRESH_MS + state.runs.length * MORE_MS);
+    setTimeout(again, feed.pace * REFRESH_MS + state.runs.length * MORE_MS);
   };
   again();
   document.addEventListener("lt-tab", (event) => { if (event.detail === "history") reloadRuns(); }); // prettier-ignore
@@ -73,7 +72,7 @@ export function mountOpened(element, feed) {
   const box = element.querySelector(".lt-opened");
   const one = el("div", {}), several = el("div", {}); // prettier-ignore
   box.replaceChildren(one, several);
-  const opened = new OpenedRun(one, feed), compared = comparison(several); // prettier-ignore
+  const opened = new OpenedRun(one, feed), compared = comparison(several, feed); // prettier-ignore
   const view = () => {
     one.hidden = state.showing !== "run";
     several.hidden = state.showing !== "compare";
@@ -82,6 +81,9 @@ export function mountOpened(element, feed) {
     if (state.showing === "compare") compared.show();
   };
   onChange(view);
+  // Also where a narrow window shows this half alone.
+  feed.listen(() => { if (inSight(element)) patchLive(feed.status?.run); }); // prettier-ignore
+  feed.follow(() => (!inSight(element) ? null : state.showing === "run" ? opened.cursors() : state.showing === "compare" ? compared.cursors() : null));
   document.addEventListener("lt-tab", view); // what changed while another tab was in sight
   document.addEventListener("visibilitychange", view);
   view();

@@ -75,7 +75,16 @@ export class OpenedRun {
   }
 
   curves(run) {
-    return this.view.show({ ...run, error: this.error, warnings: [] });
+    return this.view.show({ ...run, error: this.error, warnings: [] }, this.isFed(run.run_id) ? this.feed.status : {});
+  }
+
+  // Whether the feed brings the news of this run.
+  isFed(runId) {
+    return this.feed.status?.run?.run_id === runId;
+  }
+
+  cursors() {
+    return this.view.run && this.view.run.run_id === this.shown && this.isFed(this.shown) ? this.view.cursors() : null;
   }
 
   async record(run) {

@@ -1,7 +1,7 @@
 // The live view: what the run is doing, its curves, its samples and what happened to it.
 
 import { Charts } from "./charts.js";
-import { ACTIVE, el, openTab, show } from "./dom.js";
+import { ACTIVE, el, inSight, openTab, show } from "./dom.js";
 import { ask, Curve, Texts } from "./feed.js";
 import { Overlay } from "./overlay.js";
 import { mountQueue } from "./queue.js";
@@ -23,18 +23,23 @@ export function mountLive(element, feed, props, watch, of) {
   if (!of) mountWelcome(welcome, feed);
   mountQueue(queue, feed);
   const view = new RunView(body, mine.empty);
-  feed.listen(() => {
+  let sought = null;
+  const look = () => {
     const run = feed.status?.run;
     const other = run && run.kind !== mine.kind;
     show(elsewhere, [other, run?.state], () => (other && ACTIVE.includes(run.state)
       ? [`${mine.other} is on now; a run started here waits in the queue. `, el("button", { type: "button", class: "lt-link", onclick: () => openTab(theirs.title) }, "Look at it")]
       : []));
-    if (run && !other) {
-      feed.cursors = () => view.cursors();
-      view.show(run, feed.status);
+    if (!run || !inSight(box)) return;
+    if (!other) view.show(run, feed.status);
+    else if (!view.run && sought !== run.run_id) {
+      sought = run.run_id;
+      newest(mine.kind).then((last) => { if (last && !view.run) view.show(last); }).catch(() => { sought = null; });
     }
-    else if (run && !view.run) newest(mine.kind).then((last) => { if (last && !view.run) view.show(last); }).catch(() => {});
-  });
+  };
+  feed.listen(look);
+  feed.follow(() => (inSight(box) && feed.status?.run?.kind === mine.kind ? view.cursors() : null));
+  for (const event of ["lt-tab", "lt-view", "visibilitychange"]) document.addEventListener(event, look); // what came meanwhile
 }
 
 // What was trained last of this kind, while the page's one active run is of the other.
@@ -62,6 +67,7 @@ export class RunView {
     this.timeline = new Timeline(this.samples);
     this.charts = new Charts(charts, { note, beside: this.overlay?.fold, flops: inHistory, onStep: (step) => this.timeline.seek(step) });
     this.reading = false;
+    this.taken = null;
     this.texts();
   }
 
@@ -70,7 +76,7 @@ export class RunView {
     return this.run ? { run: this.run.run_id, points: this.curve.next, samples: this.text.samples.next, events: this.text.events.next } : {};
   }
 
-  // `news` of the feed spare two requests, where they go on from what is here.
+  // `news` of the feed spare two requests, where they go on from what is here; the same ones are taken once.
   async show(run, news = {}) {
     const other = this.run?.run_id !== run.run_id;
     this.run = run;
@@ -81,7 +87,9 @@ export class RunView {
       this.texts();
     }
     this.state();
-    await this.read(news);
+    const again = !other && news.points && news === this.taken;
+    this.taken = news;
+    if (!again) await this.read(news);
   }
 
   // One look at a time; what comes meanwhile is looked at once more.
@@ -90,7 +98,7 @@ export class RunView {
     this.reading = true;
     try {
       const { curve, text } = this;
-      const fits = news.points?.run === curve.runId && news.points.from === curve.next;
+      const fits = news.texts && news.points.run === curve.runId && news.points.from === curve.next;
       const [points, said] = await Promise.all(fits ? [curve.take(news.points), text.take(news.texts)] : [curve.more(), text.more()]);
       if (curve === this.curve) {
         this.charts.say(this.run.step > 0 && !curve.length ? "Reading the curves …" : this.note);
