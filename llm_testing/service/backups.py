@@ -4,16 +4,16 @@ A run travels as the zip that a download gives, so what comes back is believed a
 A backup forgets nothing: runs that were deleted here stay in it.
 """
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from llm_testing.errors import BadRunId, Busy, Cancelled, DataError, NotFound, UserError
+from llm_testing.errors import BadRunId, Busy, DataError, NotFound
 from llm_testing.hub.backup import Backup
 from llm_testing.hub.disk import require_free
+from llm_testing.jobs.errands import Errand, Errands
 from llm_testing.jobs.progress import Check, Progress, Report
 from llm_testing.jobs.threads import Crew
 from llm_testing.service.archive import Archive
@@ -23,6 +23,7 @@ from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import size_bytes
 
 What = Literal["backup", "restore"]
+_THE_ONE = "backup"
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,11 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class BackupJob:
-    """The backup or restore that was begun last: `state` is running, done or failed."""
+class BackupJob(Errand):
+    """A backup or a restore, and what it has done once it is done."""
 
     what: What
-    state: str = "running"
-    phase: str = ""
-    done: int = 0
-    total: int | None = None
-    unit: str = ""
     carried: Carried | None = None
-    error: str | None = None
 
 
 class Backups:
@@ -65,14 +60,12 @@ class Backups:
     """
 
     def __init__(self, store: RunStore, archive: Archive, crew: Crew):
-        self._store, self._archive, self._crew = store, archive, crew
-        self._guard = threading.Lock()
-        self._job: BackupJob | None = None
+        self._store, self._archive = store, archive
+        self._errands: Errands[BackupJob] = Errands(crew)
 
     def last(self) -> BackupJob | None:
         """What was begun last, None where nothing was."""
-        with self._guard:
-            return self._job
+        return self._errands.get(_THE_ONE)
 
     def start(self, what: What, repo: str | None) -> BackupJob:
         """Begin; how far it is, `last` says.
@@ -80,11 +73,12 @@ class Backups:
         Raises:
             Busy: another goes on.
         """
-        with self._guard:
-            if self._job and self._job.state == "running":
-                raise Busy(f"A {self._job.what} goes on already. Wait until it is done.")
-            job = self._job = BackupJob(what)
-        self._crew.start(f"{what} with the Hub", lambda: self._work(what, repo))
+        carry = self.back_up if what == "backup" else self.bring_back
+        job, began = self._errands.start(
+            _THE_ONE, BackupJob(what), lambda report, check: {"carried": carry(repo, report, check)}
+        )
+        if not began:
+            raise Busy(f"A {job.what} goes on already. Wait until it is done.")
         return job
 
     def back_up(self, repo: str | None, report: Report, check: Check) -> Carried:
@@ -156,25 +150,3 @@ class Backups:
         finally:
             for leftover in self._store.root.glob(f"{path.name}*"):
                 leftover.unlink(missing_ok=True)
-
-    def _work(self, what: What, repo: str | None) -> None:
-        carry: Callable[..., Carried] = self.back_up if what == "backup" else self.bring_back
-        try:
-            carried = carry(repo, self._told, self._check)
-        except (UserError, Cancelled) as error:
-            self._change(state="failed", error=str(error))
-        except Exception as error:  # noqa: BLE001 the thread's boundary: whoever watches is told what went wrong
-            self._change(state="failed", error=f"An error in the program: {type(error).__name__}: {error}")
-        else:
-            self._change(state="done", carried=carried)
-
-    def _check(self) -> None:
-        if self._crew.closing.is_set():
-            raise Cancelled("The app is ending.")
-
-    def _told(self, progress: Progress) -> None:
-        self._change(phase=progress.phase, done=progress.done, total=progress.total, unit=progress.unit)
-
-    def _change(self, **changes: object) -> None:
-        with self._guard:
-            self._job = replace(self._job, **changes)

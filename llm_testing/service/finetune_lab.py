@@ -12,6 +12,7 @@ from llm_testing.data.example_view import ExampleView, view_of
 from llm_testing.errors import ConfigError, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
+from llm_testing.jobs.threads import Crew
 from llm_testing.service.adapters import Adapters
 from llm_testing.service.bases import is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
@@ -40,13 +41,14 @@ class FineTuning:
         cache_dir: Path,
         probe: Callable[[], Machine],
         estimates: Estimates,
+        crew: Crew,
     ):
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
         self._estimates = estimates
         self.adapters = Adapters(store)
         self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
         self.exports = Exports(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
-        self.pushes = Pushes(self.exports.push)
+        self.pushes = Pushes(self.exports.push, crew)
 
     def models(self) -> tuple[KnownModel, ...]:
         """The open models that are offered by name."""

@@ -63,7 +63,9 @@ class Lab:
         self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew, self.cache_dir / "models")
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store, self.cache_dir)
-        self.finetuning = FineTuning(self._launcher, self._store, self.cache_dir, self._probe, self.estimates)
+        self.finetuning = FineTuning(
+            self._launcher, self._store, self.cache_dir, self._probe, self.estimates, self.crew
+        )
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
         self.backups = Backups(self._store, self.archive, self.crew)
@@ -245,7 +247,6 @@ class Lab:
         end = time.monotonic() + timeout_s
         in_time = self._launcher.shutdown(timeout_s)
         self.estimates.close()
-        self.fetching.close()
         return self.crew.close(max(0.0, end - time.monotonic())) and in_time
 
     # Looking.

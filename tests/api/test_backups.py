@@ -132,7 +132,7 @@ def test_one_at_a_time_and_given_up_as_the_app_ends(hub, full, cache_dir, monkey
         lab.backups.start("restore", REPO)
     assert sending.wait(20)
     assert lab.crew.close(20)
-    assert lab.backups.last().state == "failed" and len(sends) == 1 and hidden(lab) == []
+    assert lab.backups.last().state == "cancelled" and len(sends) == 1 and hidden(lab) == []
 
 
 def until_done(client) -> dict:

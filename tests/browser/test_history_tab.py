@@ -119,6 +119,22 @@ def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_p
     stop(page)
 
 
+def test_a_live_run_is_followed_where_a_narrow_window_shows_it_alone(open_page, app):
+    page = open_page(width=380)
+    start_by_call(page, "looked at on a phone")
+    run_id = app.get("/live/status")["run"]["run_id"]
+    page.goto(f"{app.url}/?tab=history&run={run_id}")
+    page.wait_for_selector(".lt-opened .lt-plot[data-step]")
+    assert not page.is_visible(ROWS)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(2):
+        drawn = page.get_attribute(".lt-opened .lt-plot", "data-step")
+        until(page, f"Number(document.querySelector('.lt-opened .lt-plot').dataset.step) > {drawn}")
+    assert not [url for url in asked if "/live/points" in url or "/live/texts" in url], "its news come with the status"
+    stop(page)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (380, "light")])
 def test_the_tab_is_used_by_keyboard_alone_and_can_be_read(open_page, chromium, width, scheme):
     context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -63,7 +63,19 @@ def test_what_fails_says_why(name, said):
     fetching = Fetching(slow, Crew())
     fetching.start(name)
     until(lambda: state(fetching, name).state == "failed")
-    assert said in state(fetching, name).error
+    failed = state(fetching, name)
+    assert said in failed.error
+    assert (failed.details is not None and "raise ZeroDivisionError" in failed.details) == (name == "bug")
+
+
+def test_what_goes_on_is_given_up_when_the_app_ends_and_nothing_begins_after():
+    crew, slow = Crew(), Slow()
+    fetching = Fetching(slow, crew)
+    fetching.start("verdict")
+    assert crew.close(30)
+    assert state(fetching, "verdict").state == "cancelled"
+    fetching.start("fortunes")
+    assert state(fetching, "fortunes").state == "cancelled" and slow.calls == ["verdict"]
 
 
 def test_what_is_no_download_is_refused_with_what_there_is():

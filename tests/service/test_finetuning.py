@@ -325,3 +325,19 @@ def test_a_dataset_that_is_not_there_is_refused_before_there_is_a_run(lab, value
     with pytest.raises(ConfigError, match="dataset: There is no file or folder .*nowhere.jsonl"):
         lab.finetuning.start({**values, "dataset": "./nowhere.jsonl"})
     assert lab.rows() == []
+
+
+def test_a_sweep_tunes_in_turn_and_is_summed_up_best_first(lab, values):
+    over = {"lora_r": [2, 8], "learning_rate": [1e-4, 1e-2]}
+    planned = lab.sweeps.plan("finetune", values, over, name="ranks")
+    assert [config.lora_r for config in planned.configs] == [2, 2, 8, 8]
+    run_ids = lab.sweeps.run_here(planned, lambda *told: None, control=Control())
+    summary = lab.sweeps.summary("ranks")
+    assert (summary["kind"], summary["options"]) == ("finetune", ["lora_r", "learning_rate"])
+    assert {run["run_id"] for run in summary["runs"]} == set(run_ids)
+    reached = [run[summary["by"]] for run in summary["runs"]]
+    assert reached == sorted(reached) and summary["runs"][0]["values"]["learning_rate"] == 1e-2
+    trainable = {run["values"]["lora_r"]: run["num_trainable"] for run in summary["runs"]}
+    assert trainable[8] == 4 * trainable[2], "each run was tuned with its own rank"
+    with pytest.raises(ConfigError, match="lora_r.*received 0"):
+        lab.sweeps.plan("finetune", values, {"lora_r": [0, 8]})

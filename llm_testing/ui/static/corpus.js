@@ -1,7 +1,7 @@
 // What a corpus is, at its field: first lines, size, documents; a download with its progress where it is not here yet.
 
 import { call } from "./call.js";
-import { el, show } from "./dom.js";
+import { bugReport, el, show } from "./dom.js";
 import * as words from "./words.js";
 
 const LOOK_MS = 700;
@@ -65,7 +65,7 @@ function drawCorpus() {
             { type: "button", class: "lt-link", id: "lt-corpus-preview", onclick: () => preview(name) },
             "Preview",
           ),
-      download?.state === "failed" ? el("span", { class: "lt-problem" }, words.plain(download.error)) : null,
+      download?.state === "failed" ? el("span", { class: "lt-problem" }, words.plain(download.error), bugReport(download.details)) : null,
       download?.state === "cancelled" ? " Given up; what has come is kept." : null,
     ];
   });

@@ -1,5 +1,7 @@
 // Elements are built, never written as markup: whatever a text holds, it is shown as text.
 
+import { plain } from "./words.js";
+
 export function el(tag, props = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -49,6 +51,13 @@ export function kept(name, fallback) {
 }
 export function keep(name, value) {
   try { localStorage.setItem(`llm-testing-${name}`, JSON.stringify(value)); } catch { /* a browser without storage forgets */ }
+}
+
+// Where in the program something went wrong, folded away; null where that is not known.
+export function bugReport(traceback) {
+  if (!traceback) return null;
+  const copy = el("button", { type: "button", class: "lt-link", onclick: () => navigator.clipboard?.writeText(traceback) }, "Copy");
+  return el("details", {}, el("summary", {}, "Details for a bug report"), copy, el("pre", {}, plain(traceback)));
 }
 
 export const inSight = (element) => document.visibilityState === "visible" && element.offsetParent !== null;

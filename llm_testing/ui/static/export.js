@@ -1,7 +1,7 @@
 // What a tuned model can become, to be taken away; each form with the reason where it is not to be had here.
 
 import { call } from "./call.js";
-import { el } from "./dom.js";
+import { bugReport, el } from "./dom.js";
 import * as words from "./words.js";
 
 const TITLES = { adapter: "Adapter", merged: "Whole model", gguf: "GGUF", push: "Hugging Face Hub" };
@@ -64,7 +64,9 @@ async function watch(repo, said) {
     const { pushes } = await call("GET", "fine-tuning/pushes");
     const one = pushes.find((push) => push.repo === repo);
     if (!one) return;
-    said.replaceChildren(one.state === "done" ? el("a", { class: "lt-link", href: one.url, target: "_blank", rel: "noreferrer" }, `It is there: ${repo}`) : one.state === "failed" ? words.plain(one.error) : "On its way …");
+    said.replaceChildren(...[].concat(
+      one.state === "done" ? el("a", { class: "lt-link", href: one.url, target: "_blank", rel: "noreferrer" }, `It is there: ${repo}`)
+      : one.state === "running" ? "On its way …" : [words.plain(one.error), bugReport(one.details) ?? ""])); // prettier-ignore
     if (one.state !== "running") return;
     await new Promise((later) => setTimeout(later, AGAIN_MS));
   }

@@ -1,7 +1,7 @@
 // The live view: what the run is doing, its curves, its samples and what happened to it.
 
 import { Charts } from "./charts.js";
-import { ACTIVE, el, inSight, openTab, show } from "./dom.js";
+import { ACTIVE, bugReport, el, inSight, openTab, show } from "./dom.js";
 import { ask, Curve, Texts } from "./feed.js";
 import { Overlay } from "./overlay.js";
 import { mountQueue } from "./queue.js";
@@ -155,8 +155,7 @@ function trouble(error) {
   if (!error) return null;
   const said = typeof error === "string" ? { title: "This run failed", message: error } : error;
   return el("div", { class: "lt-error", role: "alert" }, el("strong", {}, words.plain(said.title || "This run failed")), el("p", {}, words.plain(said.message)),
-    said.traceback ? el("details", {}, el("summary", {}, "Details for a bug report"),
-      el("button", { type: "button", class: "lt-link", onclick: () => navigator.clipboard?.writeText(said.traceback) }, "Copy"), el("pre", {}, words.plain(said.traceback))) : null);
+    bugReport(said.traceback));
 }
 
 const HOW = { start: "started", resume: "resumed", fork: "forked from a checkpoint" };
