@@ -179,9 +179,12 @@ def overfitting(seen: Seen) -> Iterator[Finding]:
     after = losses[low + 1 :]
     if len(after) < OVERFIT_POINTS or (after[-OVERFIT_POINTS:] < losses[low] * OVERFIT_SHARE).any():
         return
+    # Of many noisy looks the lowest was lucky: those around it say what the model was really like then.
+    if np.median(after[-OVERFIT_POINTS:]) < _near(steps, losses, steps[low]) * OVERFIT_SHARE:
+        return
     at, train = seen.column("train_loss")
     then, now = _near(at, train, steps[low]), _near(at, train, at[-1])
-    if then is None or now is None or now >= then:
+    if then is None or now is None or now > then * (1 - FLAT_SHARE):
         return
     why = (
         f"Validation was best at step {int(steps[low]):,} ({losses[low]:.3f}) and is {losses[-1]:.3f} now, while the "

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from llm_testing.store.runs import RunStore
 from tests.app_process import RunningApp, running_app
 from tests.browser.acts import start_by_call, stop
 from tests.browser.test_lasting import CONTRAST
-from tests.past_runs import history_of_a_week
+from tests.past_runs import add_run, history_of_a_week
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 ROWS = ".lt-run-table tr[data-run]"
@@ -169,3 +170,24 @@ def test_the_tab_is_used_by_keyboard_alone_and_can_be_read(open_page, chromium, 
     page.wait_for_selector(".lt-differ")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@pytest.mark.parametrize(("axis", "scale"), [("step", 1.0), ("elapsed_s", None)])
+def test_between_two_points_of_a_thinned_curve_a_zoom_finds_every_step(open_page, app, axis, scale):
+    """The nearest points that are drawn say nothing of what lies between them."""
+    folder = add_run(RunStore(app.runs_dir), f"six thousand steps by {axis}", steps=6000, points=6000)
+    page = open_page()
+    page.goto(f"{app.url}/?tab=history&run={folder.run_id}")
+    plot = "document.querySelector('.lt-opened .lt-live .lt-plot')"
+    page.wait_for_selector(".lt-opened .lt-plot[data-step='6000']")
+    page.locator(".lt-opened .lt-live [aria-label='horizontal axis']").select_option(axis)
+    until(page, f"{plot}.layout.xaxis.title.text === '{'step' if scale else 'minutes'}'")
+    thin = page.evaluate(f"() => [...{plot}.data[0].x]")
+    # The widest gap: the page knows nothing of what is in it.
+    low, high = max(zip(thin, thin[1:], strict=False), key=lambda pair: pair[1] - pair[0])
+    low, high = low + (high - low) * 0.55, low + (high - low) * 0.95
+    by_step = {row["step"]: row["elapsed_s"] / 60 for row in folder.read("metrics").rows}
+    inside = [x for x in (by_step if scale else by_step.values()) if low <= x <= high]
+    assert len(inside) > 3, "the curve was not thinned"
+    page.evaluate(f"() => Plotly.relayout({plot}, {{'xaxis.range': [{low}, {high}]}})")
+    until(page, f"{plot}.data[0].x.filter((x) => x >= {low} && x <= {high}).length === {len(inside)}")

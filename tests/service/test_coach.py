@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from llm_testing.service.coach import Finding, Seen, findings
+from llm_testing.service.curves import COLUMNS
 from llm_testing.service.lab import Lab
+from llm_testing.store.columns import Columns
 from llm_testing.train.step import TrainingStep
 from tests.service.parts import run
 
@@ -86,3 +89,19 @@ def test_little_memory_is_said_where_the_peak_is_near_what_may_be_used(runs):
         return {one.rule for one in findings(Seen(curve, record, limit_bytes, ()))}
 
     assert "memory" in rules(int(peak * 1.05)) and "memory" not in rules(int(peak * 1.5))
+
+
+def test_many_noisy_looks_at_a_flat_loss_are_no_overfitting(runs):
+    """The lowest of two hundred looks is luck: what comes after it always stands above."""
+    record, rng = runs.lab.details(runs.ids["calm"]), np.random.default_rng(1)
+    for _ in range(20):
+        curve = Columns(("n", *COLUMNS))
+        rows = np.full((1000, len(curve.names)), np.nan)
+        level = 2 + 6 * np.exp(-np.arange(1000) / 125)
+        columns = {"n": np.arange(1000), "step": np.arange(1000), "train_loss": level + rng.normal(0, 0.05, 1000),
+                   "val_loss": np.where(np.arange(1000) % 5, np.nan, level + 0.1 + rng.normal(0, 0.05, 1000)),
+                   "lr": np.full(1000, 1e-3)}  # fmt: skip
+        for name, values in columns.items():
+            rows[:, curve.names.index(name)] = values
+        curve.values = rows
+        assert "overfitting" not in {one.rule for one in findings(Seen(curve, record, None, ()))}

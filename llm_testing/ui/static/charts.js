@@ -204,7 +204,8 @@ export class Charts {
     this.looking = setTimeout(async () => {
       const news = await Promise.all(this.runs.map((run) => {
         if (from === undefined) return run.curve.farther();
-        return run.curve.columns && run.curve.thin ? run.curve.closer(stepAt(run, axis, from), stepAt(run, axis, to)) : false;
+        const stretch = run.curve.columns && run.curve.thin && stretchOf(run, axis, from, to);
+        return stretch ? run.curve.closer(stretch) : false;
       })).catch((error) => console.warn("Finer points could not be read:", error.message));
       if (news?.some(Boolean)) this.draw(true);
     }, ZOOM_MS);
@@ -305,6 +306,19 @@ export function stepAt(run, axis, x) {
   values.forEach((value, i) => { if (value != null && Math.abs(value - x) < Math.abs((values[best] ?? Infinity) - x)) best = i; });
   return columns.step[best];
 }
+
+// What lies between two places of the horizontal axis, in the server's units, and the steps around it. The nearest points
+// of a thinned curve would not do: between two of them there may be hundreds.
+function stretchOf(run, axis, from, to) {
+  const scale = axis.column === "flops" ? 1 / run.flops : axis.divide;
+  if (!Number.isFinite(scale)) return null;
+  const { step } = run.curve.columns, x = across(run, run.curve.columns, axis); // prettier-ignore
+  const before = x.findLastIndex((value) => value != null && value <= from), after = x.findIndex((value) => value != null && value >= to);
+  const steps = axis.column === "step" ? [Math.floor(from), Math.ceil(to)] : [step[Math.max(0, before)], step.at(after)];
+  return { x: ASKED[axis.column], from: from * scale, to: to * scale, steps };
+}
+
+const ASKED = { step: "step", tokens_seen: "tokens", elapsed_s: "time", flops: "tokens" };
 
 const axesOf = (i) => (i ? { xaxis: `x${i + 1}`, yaxis: `y${i + 1}` } : { xaxis: "x", yaxis: "y" });
 

@@ -22,7 +22,7 @@ export const RESULTS = [
 const A_TOKEN = ["val_loss", "best_val_loss"];
 
 export function differences(found, runs, titles) {
-  const options = Object.entries(found.differing).map(([name, values]) => ({ title: (titles[name] ?? name).split(",")[0], name, cells: runs.map((run) => words.value(values[run.run_id])), kind: "option" }));
+  const options = Object.entries(found.differing).map(([name, values]) => ({ title: (titles[name] ?? name).split(",")[0], name, cells: shortened(runs.map((run) => values[run.run_id])), kind: "option" }));
   const results = RESULTS.map(([key, title, say, wanted]) => {
     const best = found.why && A_TOKEN.includes(key) ? null : wanted; // a loss a token of other tokens is no better or worse
     const values = runs.map((run) => found.results[run.run_id]?.[key] ?? null);
@@ -39,6 +39,14 @@ export function differences(found, runs, titles) {
         el("thead", {}, el("tr", {}, el("th", {}, "Run"), rows.map((row) => el("th", { scope: "col", title: row.name, class: row.kind === "result" ? "lt-number" : "" }, row.title)))),
         el("tbody", {}, runs.map((run, i) => el("tr", {}, el("th", { scope: "row" }, head(run)), rows.map((row) => cell(row, i)))))); // prettier-ignore
   return [options.length ? null : el("p", { class: "lt-hint" }, "All settings are the same; only what came out differs."), made];
+}
+
+// No more digits than tell the values from each other, and four where they do.
+function shortened(values) {
+  const cut = (value, digits) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(digits)) : value);
+  const distinct = (some) => new Set(some.map((value) => JSON.stringify(value))).size;
+  const digits = [4, 6, 9].find((count) => distinct(values.map((value) => cut(value, count))) === distinct(values)) ?? 17;
+  return values.map((value) => words.value(cut(value, digits)));
 }
 
 function isBest(value, values, best) {

@@ -135,16 +135,17 @@ export class Curve {
     return Object.fromEntries(Object.entries(this.columns).map(([name, values]) => [name, [...values.slice(0, first), ...columns[name], ...values.slice(rest)]]));
   }
 
-  // Finer points between two steps; nothing where all of them are here already. True where something is new.
-  async closer(from, to) {
+  // Finer points of a stretch of x (step, tokens, time); nothing where all of them are here already. True where
+  // something is new.
+  async closer({ x, from, to }) {
     if (!this.thin || !this.columns) return false;
-    const within = this.detail && this.detail.from <= from && this.detail.to >= to && !this.detail.thin;
-    if (within) return false;
-    const { value } = await ask("points", { run: this.runId, x: "step", from_x: from, to_x: to });
+    const asked = this.detail?.asked;
+    if (asked?.x === x && asked.from <= from && asked.to >= to && !this.detail.thin) return false;
+    const { value } = await ask("points", { run: this.runId, x, from_x: from, to_x: to });
     const { step } = value.columns; // one point more at either side
     if (!step.length) return false;
     const own = Object.keys(this.columns).map((name) => [name, value.columns[name] ?? step.map(() => null)]);
-    this.detail = { from: Math.min(from, step[0]), to: Math.max(to, step.at(-1)), columns: Object.fromEntries(own), thin: value.thinned };
+    this.detail = { asked: { x, from, to }, from: step[0], to: step.at(-1), columns: Object.fromEntries(own), thin: value.thinned };
     return true;
   }
 

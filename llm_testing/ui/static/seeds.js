@@ -20,10 +20,10 @@ export class MeanCurve {
   }
 
   // A closer look takes finer points of every run and spreads the cells over the stretch alone.
-  async closer(from, to) {
+  async closer({ steps: [from, to] }) {
     this.range = [from, to];
     this.made = null;
-    await Promise.all(this.curves.map((curve) => curve.closer(from, to)));
+    await Promise.all(this.curves.map((curve) => curve.closer({ x: "step", from, to })));
     return true;
   }
 
