@@ -6,6 +6,14 @@ export async function call(method, address, body) {
   return (await sent(method, address, body)).json();
 }
 
+let role = null;
+
+// Who this page's user is to the server: owner, viewer or guest; null where it does not answer. Asked once.
+export function whoAmI() {
+  role ??= call("GET", "health").then((health) => health.role, () => null); // prettier-ignore
+  return role;
+}
+
 // Each JSON line of an answer, as it comes; `signal` ends it.
 export async function* lines(address, body, signal) {
   const reader = (await sent("POST", address, body, signal)).body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,6 +1,6 @@
 // The page's own script: Gradio hands each gr.HTML element to `mount`, and its buttons ask which run is meant.
 
-import { call } from "./call.js";
+import { whoAmI } from "./call.js";
 import { Feed } from "./feed.js";
 import { mountHead } from "./monitor.js";
 import { mountStrip } from "./strip.js";
@@ -23,7 +23,7 @@ function theFeed() {
   if (!feed) {
     followRuns((feed = new Feed()));
     // Who may only look sees no buttons; what they may not do is refused by the server in any case.
-    call("GET", "health").then(({ role }) => { document.documentElement.dataset.ltRole = role; }).catch(() => {});
+    whoAmI().then((role) => { if (role) document.documentElement.dataset.ltRole = role; });
   }
   return feed;
 }
