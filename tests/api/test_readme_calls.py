@@ -51,9 +51,10 @@ def test_the_rest_examples_run_one_after_another(app, lab):
         for line in block("rest").splitlines():
             name, reply = called(client, line)
             asked[name] = reply.json()
-            if name.endswith("/start"):
-                until(lambda: lab.live() is None)
+            if name.endswith("/start") or name == "sweeps":
+                until(lambda: lab.live() is None and not lab.queued())
     assert asked["pretraining/start"]["config"]["corpus"] == "tiny" and len(asked["pretraining/runs"]) == 1
+    assert [run["state"] for run in asked["sweeps/rates"]["runs"]] == ["completed", "completed"]
     assert asked["pretraining/status"]["state"] == "completed" and asked["pretraining/status"]["current_step"] == 20
     assert asked["pretraining/generate"]["text"].startswith("The") and asked["pretraining/checkpoints"]
     assert len(asked["pretraining/analyze/attention"]["attention_weights"]) == len("The ")

@@ -70,7 +70,7 @@ def test_a_command_in_the_readme_is_understood(command: str):
 
 def test_there_is_an_example_of_every_command():
     assert {command.split()[0] for command in COMMANDS} == {
-        "pretrain", "finetune", "resume", "estimate", "fit", "generate", "export", "push", "repeat",
+        "pretrain", "finetune", "resume", "sweep", "estimate", "fit", "generate", "export", "push", "repeat",
         "models", "runs", "corpora", "options"
     }  # fmt: skip
 
