@@ -135,12 +135,16 @@ def _head(run_id: str, record: dict[str, Any]) -> dict[str, Any]:
 
 def _result(folder: RunFolder, curve: Columns, flops: Any) -> dict[str, Any]:
     found = records.result(folder)
-    bits = curve.column("val_bits_per_byte")
-    best = float(np.nanmin(bits)) if not np.isnan(bits).all() else None
+    known = {name: curve.column(name)[~np.isnan(curve.column(name))] for name in ("val_loss", "val_bits_per_byte")}
+    for name, values in known.items():
+        if len(values):  # the record of a run that goes on knows none, nor does that of one that was killed
+            found[name] = float(values[-1]) if found[name] is None else found[name]
+            if found.get(f"best_{name}") is None:
+                found[f"best_{name}"] = float(values.min())
     tokens = found["tokens_seen"]
     return {
+        "best_val_bits_per_byte": None,
         **found,
-        "best_val_bits_per_byte": best,
         "flops": tokens * flops.per_token if tokens is not None and flops else None,
     }
 

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import shape_of
 from llm_testing.errors import ConfigError
+from llm_testing.jobs.owner import this_process
 from llm_testing.model.gpt import GPT
 from llm_testing.service.flops import flops_of
 from tests.service.parts import made
@@ -27,6 +28,14 @@ def test_only_what_differs_is_compared_and_bits_a_byte_where_tokens_differ(lab):
         lab.history.compare([one], "hours")
     with pytest.raises(ConfigError, match="1 to 20 runs"):
         lab.history.compare([])
+
+
+def test_a_run_that_goes_on_shows_its_newest_validation(lab):
+    """Its record knows none before it ends."""
+    run_id = made(lab, 1, state="running", owner=this_process())
+    reached = lab.history.compare([run_id])["results"][run_id]
+    assert (reached["state"], reached["val_loss"], reached["val_bits_per_byte"]) == ("running", 3.0, 1.5)
+    assert (reached["best_val_loss"], reached["best_val_bits_per_byte"]) == (3.0, 1.5)
 
 
 def test_seeds_of_one_configuration_become_a_mean_and_a_band_that_holds_every_point(lab):

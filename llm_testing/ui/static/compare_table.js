@@ -23,8 +23,10 @@ const A_TOKEN = ["val_loss", "best_val_loss"];
 
 export function differences(found, runs, titles) {
   const options = Object.entries(found.differing).map(([name, values]) => ({ title: (titles[name] ?? name).split(",")[0], name, cells: shortened(runs.map((run) => values[run.run_id])), kind: "option" }));
+  const asFar = new Set(runs.map((run) => found.results[run.run_id]?.tokens_seen)).size === 1;
   const results = RESULTS.map(([key, title, say, wanted]) => {
-    const best = found.why && A_TOKEN.includes(key) ? null : wanted; // a loss a token of other tokens is no better or worse
+    // A loss a token of other tokens is no better or worse, nor is the time of a run that has learned less.
+    const best = (found.why && A_TOKEN.includes(key)) || (key === "elapsed_s" && !asFar) ? null : wanted;
     const values = runs.map((run) => found.results[run.run_id]?.[key] ?? null);
     return { title, name: key, cells: values.map(say), best: values.map((value) => isBest(value, values, best)), kind: "result", known: values.some((value) => value != null) };
   }).filter((row) => row.known); // prettier-ignore
