@@ -9,6 +9,8 @@ import pytest
 from tests.app_process import RunningApp, running_app
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WAIT_MS = 60_000
+"""For whatever a test waits for, on a machine that does much else."""
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -49,6 +51,7 @@ def open_page(chromium, app: RunningApp) -> Iterator[Callable]:
         if context is None:
             context = chromium.new_context(viewport={"width": width, "height": height})
             contexts.append(context)
+        context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
