@@ -31,7 +31,7 @@ class Readier:
             new = [row.run_id for row in rows if row.run_id not in self._seen and row.state not in ACTIVE]
             self._seen.update(new)
             self._waiting.extend(new)
-            if self._works or not self._waiting:
+            if self._works or not self._waiting or not self._left:
                 return
             self._works = True
         self._crew.start("curves", self._work)

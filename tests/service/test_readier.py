@@ -1,13 +1,11 @@
 """Curves that are read before they are asked for."""
 
-import time
-
 import pytest
 
 from llm_testing.jobs.owner import this_process
 from llm_testing.service.lab import Lab
 from llm_testing.store.runs import RunStore
-from tests.service.parts import made
+from tests.service.parts import made, until
 
 
 @pytest.fixture
@@ -34,24 +32,17 @@ def kept(lab) -> set[str]:
     return {path.name[:20] for path in (lab.cache_dir / "curves").glob("*.columns")}
 
 
-def wait_for(condition) -> None:
-    end = time.monotonic() + 30
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert condition()
-
-
 def test_the_curves_of_listed_runs_are_made_ready_once(lab, long_is_short):
     ended, active = made(lab, 1), made(lab, 2, state="running", owner=this_process())
     short = made(lab, 3)
     for run_id in (ended, active):
         write(lab, run_id)
     lab.history.make_ready(lab.history.runs())
-    wait_for(lambda: kept(lab) == {ended})
+    until(lambda: kept(lab) == {ended})
     came_later = made(lab, 4)
     write(lab, came_later)
     lab.history.make_ready(lab.history.runs())
-    wait_for(lambda: kept(lab) == {ended, came_later})
+    until(lambda: kept(lab) == {ended, came_later})
     assert not lab.history.curves.keep(ended) and short not in kept(lab)
 
 
@@ -62,5 +53,5 @@ def test_no_more_are_read_than_are_kept(tmp_path, long_is_short, monkeypatch):
     for run_id in ids:
         write(lab, run_id)
     lab.history.make_ready(lab.history.runs())
-    wait_for(lambda: kept(lab) == set(ids[2:]))
+    until(lambda: kept(lab) == set(ids[2:]))
     assert lab.shutdown(30) and kept(lab) == set(ids[2:]), "the newest ones, and no others"

@@ -6,6 +6,8 @@ export async function call(method, address, body) {
   return (await sent(method, address, body)).json();
 }
 
+export const LOOKS_ON = ["viewer", "guest"]; // who may do nothing but look, and start a demo's one run
+
 let role = null;
 
 // Who this page's user is to the server: owner, viewer or guest; null where it does not answer. Asked once.

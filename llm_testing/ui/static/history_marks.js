@@ -1,11 +1,11 @@
 // What a person says about a run: its name, star, tags, notes and whether it is archived; written in place.
 
-import { call } from "./call.js";
+import { call, LOOKS_ON } from "./call.js";
 import { el } from "./dom.js";
 import { reloadRuns, state } from "./history_state.js";
 import * as words from "./words.js";
 
-export const mayAct = () => !["viewer", "guest"].includes(document.documentElement.dataset.ltRole);
+export const mayAct = () => !LOOKS_ON.includes(document.documentElement.dataset.ltRole);
 
 // Shown at once and taken back if the server refuses; throws the server's sentence.
 export async function mark(runId, marks) {

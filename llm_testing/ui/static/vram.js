@@ -1,6 +1,6 @@
 // What a run's step takes in memory: a bar by term against the card's size, and a sentence that says whether it fits.
 
-import { call, whoAmI } from "./call.js";
+import { call, LOOKS_ON, whoAmI } from "./call.js";
 import { el } from "./dom.js";
 import * as words from "./words.js";
 
@@ -15,7 +15,6 @@ export const TERMS = {
 };
 export const COLOURS = ["#3b6fb6", "#2a9db0", "#5a9e4b", "#c98a1b", "#c2556a", "#8a6fc2", "#8a93a0"];
 const SIGNS = { fits: "✓", tight: "!", exceeds: "✕" };
-const LOOKS_ON = ["viewer", "guest"];
 const SETTLE_MS = 250; // the draft is asked about once a hand rests
 
 // Asks about the newest draft alone: at once what is cheap, then the whole figure.
