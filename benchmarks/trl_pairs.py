@@ -208,9 +208,8 @@ def steps_of(config: FinetuneConfig, folder: Path, all_rows: bool) -> list:
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
 
     chat = ChatTokenizer(folder)
-    found = read_examples(
-        config, dataset_rows(config, None), chat, chat.template, chat.named_tokens, report_nothing, never_cancel
-    )
+    rows = dataset_rows(config, Path(config.dataset))
+    found = read_examples(config, rows, chat, chat.template, chat.named_tokens, report_nothing, never_cancel)
     train = split_examples(found, config, chat.pad_id).train
     return [train.units(step) for step in range(train.steps_per_epoch if all_rows else config.max_steps)]
 

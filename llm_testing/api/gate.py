@@ -33,7 +33,7 @@ SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
 SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 MOST_BODY_BYTES = 2 * 2**20
 OFTEN = "/live/"
-UPLOADS = (("POST", "/api/pretraining/archive"),)
+UPLOADS = (("POST", "/api/pretraining/archive"), ("POST", "/api/uploads"))
 """Whose bodies are files: they pass in pieces to a route that looks who asks before it reads any."""
 MOST_UPLOAD_BYTES = 2 * 2**30
 BODY_WITHIN_S = 30.0

@@ -21,6 +21,7 @@ from llm_testing.api.reports import REPORTS
 from llm_testing.api.runs import RUNS
 from llm_testing.api.sweeps import SWEEPS
 from llm_testing.api.texts import TEXTS
+from llm_testing.api.uploads import UPLOADS
 from llm_testing.service.lab import Lab
 
 TABLE = (
@@ -34,6 +35,7 @@ TABLE = (
     *CHECKPOINTS,
     *PLAYGROUND,
     *TEXTS,
+    *UPLOADS,
     *TUNING,
     *ADAPTERS,
     *EXPORTS,

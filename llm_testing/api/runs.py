@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from llm_testing.api.bodies import CompareQuery, ListQuery, RenameRequest, ZipQuery
 from llm_testing.api.calls import Asked, Call
 from llm_testing.api.earlier import RunDetails, RunRow, run_details, run_row
+from llm_testing.api.uploads import received
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.service.archive import Restored
 
@@ -78,14 +77,7 @@ def download_all(asked: Asked) -> StreamingResponse:
 
 async def restore_all(asked: Asked) -> Restored | Response:
     """Bring runs back from a zip, which is the body; runs that are here already stay as they are."""
-    upload = asked.lab.archive.receive()
-    with upload:
-        try:
-            async for block in asked.request.stream():
-                await run_in_threadpool(upload.write, block)
-        except ClientDisconnect:
-            return Response("The file did not come whole, or is too large.", 413)
-        return await run_in_threadpool(upload.restore)
+    return await received(asked.request, asked.lab.archive.receive())
 
 
 def metrics_table(asked: Asked) -> StreamingResponse:

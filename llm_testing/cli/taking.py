@@ -44,10 +44,10 @@ def export(args: argparse.Namespace) -> int:
 def import_runs(args: argparse.Namespace) -> int:
     """Bring runs in from a zip; runs that are here already stay as they are."""
     lab = open_lab(args)
-    with lab.archive.receive() as upload:
+    with lab.archive.receive() as incoming:
         for block in _blocks(args.file):
-            upload.write(block)
-        restored = upload.restore()
+            incoming.write(block)
+        restored = incoming.whole()
     if args.json:
         print_json(asdict(restored))
     else:

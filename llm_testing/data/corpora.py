@@ -1,7 +1,7 @@
 """The corpora by name, and the one function that opens a corpus of any kind.
 
-A corpus is asked for by a name of CORPORA, by a path to a file or folder, by the address of a file (http, https) or as
-a text dataset of the Hub (hf:owner/name[/config][@split][#column]).
+A corpus is asked for by a name of CORPORA, by a path to a file or folder, by the address of a file (http, https), as
+a text dataset of the Hub (hf:owner/name[/config][@split][#column]) or as a file that was brought here (upload:NAME).
 """
 
 import difflib
@@ -15,6 +15,7 @@ from llm_testing.data.documents import Documents
 from llm_testing.data.sources import HUB_FORM, HubSource, UrlSource, bring, downloaded, parse_address, stem_of
 from llm_testing.data.textfiles import list_files, open_path
 from llm_testing.data.transforms import transformed
+from llm_testing.data.uploads import find_upload, is_upload
 from llm_testing.errors import DataError
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 
@@ -217,8 +218,10 @@ def download(name: str, cache_dir: Path, report: Report, check: Check) -> Path |
     source, stem = _where(name)
     if source:
         return bring(source, stem, name, cache_dir, report, check)
-    if not find_corpus(name):
-        _own_path(name)  # refuses what there is not
+    if is_upload(name):
+        find_upload(name, cache_dir)  # refuses what there is not
+    elif not find_corpus(name):
+        _own_path(name)
     return None
 
 
@@ -237,7 +240,8 @@ def open_corpus(name_or_path: str, cache_dir: Path, report: Report, check: Check
     if source:
         brought = open_path(bring(source, stem, name_or_path, cache_dir, report, check), name_or_path)
         return transformed(brought, corpus.transforms) if corpus else brought
-    return open_path(_own_path(name_or_path), name_or_path)
+    own = find_upload(name_or_path, cache_dir) if is_upload(name_or_path) else _own_path(name_or_path)
+    return open_path(own, name_or_path)
 
 
 def preview(

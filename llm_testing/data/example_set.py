@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from llm_testing.config.facts import ExampleFacts
-from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.data.answers import Tokeniser, Tokenizes, Tokens
 from llm_testing.data.batches import ExampleBatches
 from llm_testing.data.examples import RowProblem, find_format, to_examples
@@ -49,16 +49,15 @@ class PreparedExamples:
     val: ExampleBatches
 
 
-def dataset_rows(config: FinetuneConfig, folder: Path | None) -> Iterable[Row]:
+def dataset_rows(config: FinetuneConfig, path: Path) -> Iterable[Row]:
     """The rows that a config asks for.
 
     Args:
-        folder: where a downloaded dataset lies; None for one of this machine.
+        path: where its dataset lies.
 
     Raises:
         DataError: nothing is there.
     """
-    path = PERSONA_FILE if config.dataset == PERSONA else folder or Path(config.dataset).expanduser()
     rows = read_rows(path)
     return islice(rows, config.n_examples) if config.n_examples else rows
 

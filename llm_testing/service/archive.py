@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 from llm_testing.errors import BadRunId, DamagedRun, DataError, NotFound, UserError
 from llm_testing.hub.disk import require_free
 from llm_testing.service.downloads import BLOCK_BYTES, zip_of
+from llm_testing.service.incoming import Incoming
 from llm_testing.store import files
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, RunFolder
@@ -61,10 +62,9 @@ class Archive:
                 if row.damaged is None:
                     yield self._store.open(row.run_id)
 
-    def receive(self) -> "Upload":
-        """A zip that is on its way; used as a context manager."""
-        self._store.root.mkdir(parents=True, exist_ok=True)
-        return Upload(self, self._store.root)
+    def receive(self) -> Incoming[Restored]:
+        """A zip that is on its way; its runs are restored once it is whole."""
+        return Incoming(self._store.root, "This zip", self.restore)
 
     def restore(self, path: Path) -> Restored:
         """Put the runs of a zip beside those that there are.
@@ -91,36 +91,6 @@ class Archive:
             except (UserError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
                 skipped[run_id] = str(error)
         return Restored(restored, skipped)
-
-
-class Upload:
-    """A zip that comes in pieces; it lies beside the runs under a hidden name, and is gone in the end."""
-
-    def __init__(self, archive: Archive, folder: Path):
-        self._archive, self._folder, self._path = archive, folder, folder / files.draft_name()
-
-    def __enter__(self) -> Self:
-        self._file = self._path.open("xb")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-        with suppress(OSError):
-            self._path.unlink()
-
-    def write(self, block: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            NotEnoughDisk: before the disk is full.
-        """
-        require_free(self._folder, len(block), "This zip")
-        self._file.write(block)
-
-    def restore(self) -> Restored:
-        """`Archive.restore` of what has come."""
-        self._file.flush()
-        return self._archive.restore(self._path)
 
 
 def _runs_in(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:

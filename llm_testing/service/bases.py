@@ -10,6 +10,8 @@ from typing import Any
 
 from llm_testing.config.finetune import PERSONA, FinetuneConfig
 from llm_testing.config.models import find_model
+from llm_testing.data.example_set import PERSONA_FILE
+from llm_testing.data.uploads import find_upload, is_upload
 from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem
 from llm_testing.hub.datasets import fetch_text_dataset
 from llm_testing.hub.model_files import fetch_model
@@ -57,7 +59,7 @@ def problems_of_names(config: FinetuneConfig) -> list[Problem]:
     elif not (is_run(name) or name in PACKAGES or find_model(name) or HUB_ID.fullmatch(name)):
         found.append(Problem("model_name", f"There is no model {name!r}. {_at_hand()}"))
     rows = config.dataset
-    if rows != PERSONA and not is_path(rows) and not HUB_ID.fullmatch(rows):
+    if rows != PERSONA and not is_upload(rows) and not is_path(rows) and not HUB_ID.fullmatch(rows):
         message = f"There is no dataset {rows!r}. Take {PERSONA}, a file or folder, or owner/name."
         found.append(Problem("dataset", message))
     return found
@@ -103,16 +105,29 @@ def bring_base(
     return Base(repo, folder, "hub", commit)
 
 
-def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path | None:
-    """The file of a Hub dataset's rows; None where the dataset is on this machine anyway.
+def rows_at_hand(name: str, cache_dir: Path) -> Path | None:
+    """Where the rows of a dataset lie that is on this machine anyway; None for one of the Hub.
+
+    Raises:
+        DataError: there is no upload of that name.
+    """
+    if name == PERSONA:
+        return PERSONA_FILE
+    if is_upload(name):
+        return find_upload(name, cache_dir)
+    return Path(name).expanduser() if is_path(name) else None
+
+
+def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path:
+    """The file or folder of a dataset's rows, fetched where it is one of the Hub.
 
     Raises:
         ConfigError: nothing has this name.
         DownloadError, DataError, NotEnoughDisk, Cancelled: on the way.
     """
     name = config.dataset
-    if name == PERSONA or is_path(name):
-        return None
+    if (here := rows_at_hand(name, cache_dir)) is not None:
+        return here
     if problems := [problem for problem in problems_of_names(config) if problem.field == "dataset"]:
         raise ConfigError(problems)
     first = config.n_examples or None

@@ -6,7 +6,9 @@ A card goes to the Hub with the model, so it names files of this machine by thei
 from collections.abc import Mapping
 from typing import Any
 
+from llm_testing.data.uploads import is_upload
 from llm_testing.service.bases import Base, is_path
+from llm_testing.service.names import last_part
 
 _SETTINGS = {
     "finetune": (
@@ -83,10 +85,10 @@ def _made_of(record: Mapping[str, Any], reached: Mapping[str, Any], base: Base |
     if base is None:
         return (
             f"A GPT of {record['parameters']['total']:,} parameters, trained from scratch on "
-            f"{_last_part(config['corpus'])}: {data['train_tokens']:,} tokens, {step:,} steps."
+            f"{_named(config['corpus'])}: {data['train_tokens']:,} tokens, {step:,} steps."
         )
     return (
-        f"{_last_part(base.name)} tuned on {_last_part(config['dataset'])}: {data['num_rows']:,} rows "
+        f"{_named(base.name)} tuned on {_named(config['dataset'])}: {data['num_rows']:,} rows "
         f"({data['data_format']}), {data['learned_tokens']:,} tokens learned of {data['train_tokens']:,} an epoch, "
         f"{step:,} steps."
     )
@@ -104,6 +106,6 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _last_part(name: str) -> str:
-    """The end of a path; ids and names as they are."""
-    return name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if is_path(name) else name
+def _named(name: str) -> str:
+    """The end of a path or upload; ids and names as they are."""
+    return last_part(name) if is_path(name) or is_upload(name) else name

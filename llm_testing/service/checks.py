@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.data.corpora import find_corpus, open_corpus
 from llm_testing.data.rows import list_row_files
@@ -11,7 +11,7 @@ from llm_testing.errors import ConfigError, DataError, NotEnoughMemory, Problem
 from llm_testing.estimate.budget import CPU_SHARE, GIB
 from llm_testing.estimate.result import Estimate
 from llm_testing.jobs.progress import never_cancel, report_nothing
-from llm_testing.service.bases import is_path, problems_of_names
+from llm_testing.service.bases import problems_of_names, rows_at_hand
 from llm_testing.train.memory import to_make_it_fit
 from llm_testing.train.session import check_device
 
@@ -44,11 +44,11 @@ def check_finetune(config: FinetuneConfig, cache_dir: Path, usable_cores: int) -
         ConfigError: naming every option that was refused.
     """
     problems = _thread_problems(config, usable_cores) + problems_of_names(config)
-    if config.dataset != PERSONA and is_path(config.dataset):
-        try:
-            list_row_files(Path(config.dataset).expanduser())
-        except DataError as error:
-            problems.append(Problem("dataset", str(error)))
+    try:
+        if (rows := rows_at_hand(config.dataset, cache_dir)) is not None:
+            list_row_files(rows)
+    except DataError as error:
+        problems.append(Problem("dataset", str(error)))
     if config.adapter == "qlora" and config.device == "mps":
         problems.append(Problem("adapter", "4-bit weights do not run on Apple GPUs. Choose lora, or the device cpu."))
     return _device(config, problems)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llm_testing.service.names import needs_of_dataset, needs_of_model
+from llm_testing.service.names import last_part, needs_of_dataset, needs_of_model
 from llm_testing.service.roles import kind_of_text
 
 _LEFT_OUT = ("traceback", "owner", "repeat")
@@ -21,7 +21,7 @@ _NEEDS = {
 
 def discreet(value: Any, roots: Iterable[Path]) -> Any:
     """The same JSON value without paths: of the user's own files the name stays, of a folder of ours an ellipsis."""
-    hidden = {str(root): "…" for root in roots} | {text: _last_part(text) for text in _own_paths(value)}
+    hidden = {str(root): "…" for root in roots} | {text: last_part(text) or "…" for text in _own_paths(value)}
     longest_first = sorted((text for text in hidden if text not in ("/", ".")), key=len, reverse=True)
     return _discreet(value, {text: hidden[text] for text in longest_first})
 
@@ -53,7 +53,3 @@ def _discreet(value: Any, hidden: dict[str, str]) -> Any:
         for text, instead in hidden.items():
             value = value.replace(text, instead)
     return value
-
-
-def _last_part(text: str) -> str:
-    return text.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or "…"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_testing.config.finetune import FinetuneConfig
@@ -21,6 +20,7 @@ from llm_testing.errors import WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Progress
 from llm_testing.service.bases import Base, bring_base, bring_rows
+from llm_testing.service.names import without_ending
 from llm_testing.service.outcome import write_outcome
 from llm_testing.service.ready import Ready
 from llm_testing.service.records import example_facts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def finetune_name(config: FinetuneConfig) -> str:
     """A name for a run that was given none: its model and dataset."""
-    model, data = (_last_part(name) for name in (config.model_name, config.dataset))
+    model, data = (without_ending(name) for name in (config.model_name, config.dataset))
     return f"{model[:40]}-{data[:30]}"
 
 
@@ -99,10 +99,10 @@ def base_of(job: Job) -> Base:
 
 def _examples(job: Job, tokenizer: ChatTokenizer) -> PreparedExamples:
     config = job.config
-    folder = bring_rows(config, job.cache_dir, job.progress, job.control.check)
+    rows = bring_rows(config, job.cache_dir, job.progress, job.control.check)
     job.progress(Progress("tokenising examples"))
     found = read_examples(
-        config, dataset_rows(config, folder), tokenizer, tokenizer.template, tokenizer.named_tokens, job.progress,
+        config, dataset_rows(config, rows), tokenizer, tokenizer.template, tokenizer.named_tokens, job.progress,
         job.control.check,
     )  # fmt: skip
     refuse_problems(found, config.dataset, config.max_seq_length)
@@ -123,7 +123,3 @@ def _resolve(job: Job, data: PreparedExamples) -> TuningResolved:
     if not longer:
         return resolved
     return resolve_finetune(job.config.model_copy(update={"max_steps": longer}), data.facts)
-
-
-def _last_part(name: str) -> str:
-    return Path(name.rstrip("/\\").replace("\\", "/")).stem or name

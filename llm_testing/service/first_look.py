@@ -19,7 +19,7 @@ from llm_testing.errors import ConfigError, DataError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.model.device import find_device
-from llm_testing.service.bases import ExportRun, bring_base, bring_rows, is_path, is_run
+from llm_testing.service.bases import ExportRun, bring_base, bring_rows, is_path, is_run, rows_at_hand
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, export_run: Exp
         ConfigError: a model that may not be loaded, or rows that cannot be learned from; names the option.
         NotEnoughMemory: the model alone exceeds this machine's memory.
     """
-    folder, rows_here = Path(config.model_name).expanduser(), config.dataset == PERSONA or is_path(config.dataset)
+    folder = Path(config.model_name).expanduser()
     model_here = is_path(config.model_name) and folder.is_dir()
     if model_here:
         from llm_testing.model.base_files import check_folder, num_weights  # noqa: PLC0415  (imports safetensors)
@@ -65,14 +65,15 @@ def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, export_run: Exp
             check_folder(folder)
         if find_device(config.device).type == "cpu":
             refuse_tuning_that_cannot_fit(config, num_weights(folder), usable_memory_bytes().available_bytes)
-    if not rows_here:
-        return
     with _told_at("dataset"):
+        rows = rows_at_hand(config.dataset, cache_dir)
+        if rows is None:
+            return
         if model_here or is_run(config.model_name):
             found, _ = look(config, cache_dir, export_run, report_nothing, never_cancel)
             refuse_problems(found, config.dataset, config.max_seq_length)
         elif config.dataset != PERSONA:
-            found = _rows_alone(config)
+            found = _rows_alone(config, rows)
             if found.problems or not found.num_rows:
                 refuse_problems(found, config.dataset, config.max_seq_length)
 
@@ -86,9 +87,9 @@ def _told_at(field: str) -> Iterator[None]:
         raise ConfigError([Problem(field, str(error))]) from None
 
 
-def _rows_alone(config: FinetuneConfig) -> Read:
+def _rows_alone(config: FinetuneConfig, path: Path) -> Read:
     """What is wrong with the first rows, whichever model they are for."""
-    rows = islice(dataset_rows(config, None), MOST_ROWS)
+    rows = islice(dataset_rows(config, path), MOST_ROWS)
     found = Read("", config.data_format)
     for example in to_examples(rows, config.data_format, config.column_map, config.system_prompt):
         found.num_rows += 1

@@ -38,6 +38,7 @@ from llm_testing.service.reader import Reader
 from llm_testing.service.reports import Reports
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.sweeps import Sweeps
+from llm_testing.service.uploads import Uploads
 from llm_testing.service.views import Live, MachineView, Points, Preview, RunSummary, Started
 from llm_testing.store.runs import RunStore
 from llm_testing.train.events import Event
@@ -70,7 +71,7 @@ class Lab:
         self.archive = Archive(self._store)
         self.backups = Backups(self._store, self.archive, self.crew)
         self.history = History(self._store, self._reader, self._launcher, self.cache_dir, self.trash, self.crew)
-        self.fetching = Fetching(self.download_corpus, self.crew)
+        self.fetching, self.uploads = Fetching(self.download_corpus, self.crew), Uploads(self.cache_dir)
         self.sweeps, self.reports = Sweeps(self, self._launcher, self._store), Reports(self, self._store)
         self.monitor = Monitor(self.machine, self.runs_dir, root)
 

@@ -1,14 +1,32 @@
-"""Which models and datasets somebody may name: a path reads this machine, an id of the Hub brings what is behind it."""
+"""What models and texts are named by: who may name which, and what people call them.
+
+A path reads this machine, an id of the Hub brings what is behind it.
+"""
 
 from typing import Any
 
-from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.finetune import PERSONA, FinetuneConfig
 from llm_testing.config.models import known_config
+from llm_testing.data import rows, textfiles
+from llm_testing.data.uploads import UPLOAD, is_upload
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.service.bases import PACKAGES, is_path, is_run
 from llm_testing.service.roles import ACTIONS, may
 
 USUAL_DATASET = FinetuneConfig.model_fields["dataset"].default
+_ENDINGS = (*textfiles.SUFFIXES, *rows.SUFFIXES, ".gguf")
+
+
+def last_part(name: str) -> str:
+    """The end of a path, id, address or upload: what people call it."""
+    return name.removeprefix(UPLOAD).rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+
+
+def without_ending(name: str) -> str:
+    """`last_part` without the ending of a file; the dots of a version stay."""
+    last = last_part(name).removesuffix(".gz")
+    ending = next((ending for ending in _ENDINGS if last.lower().endswith(ending)), "")
+    return last[: len(last) - len(ending)] or name
 
 
 def check_names(request: Any, values: dict[str, Any]) -> None:
@@ -36,7 +54,7 @@ def needs_of_model(name: Any) -> str | None:
 
 
 def needs_of_dataset(name: Any) -> str | None:
-    """The action that naming a dataset needs; None for the two that are offered."""
-    if not isinstance(name, str) or name in ("persona", USUAL_DATASET):
+    """The action that naming a dataset needs; None for the two that are offered, and for an upload."""
+    if not isinstance(name, str) or name in (PERSONA, USUAL_DATASET) or is_upload(name):
         return None
     return "paths" if is_path(name) else "hub"

@@ -8,6 +8,7 @@ from llm_testing.config.option import Options
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
 from llm_testing.jobs.owner import effective_state
+from llm_testing.service.names import last_part
 from llm_testing.service.views import Live
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
@@ -47,7 +48,7 @@ def new_record(kind: str, name: str, config: Options, request_id: str | None, pa
 
 def default_name(config: PretrainConfig) -> str:
     """A name for a run that was given none: its corpus and size."""
-    corpus = config.corpus.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or config.corpus
+    corpus = last_part(config.corpus) or config.corpus
     width, _ = config.width_and_heads()
     custom = f"{config.n_layer or SIZES['nano'].n_layer}x{width}"
     size = custom if config.config_name == "custom" else config.config_name

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from llm_testing.data.corpora import find_corpus
+from llm_testing.data.uploads import is_upload
 from llm_testing.errors import ConfigError, NotAllowed, Problem
 from llm_testing.service.places import Place, Setting
 
@@ -35,7 +36,7 @@ ACTIONS = {
     "arrange": "rename runs and order the queue",
     "delete": "delete and restore runs and checkpoints",
     "download": "download runs, curves and samples",
-    "upload": "restore runs from a zip or a backup",
+    "upload": "bring texts, rows and runs from elsewhere",
     "paths": "use and see paths of this machine",
     "fetch": "name a text by its address",
     "push": "send models and backups to the Hub",
@@ -55,6 +56,8 @@ RIGHTS: dict[Place, dict[Role, frozenset[str]]] = {
     Place.UNKNOWN: {},
 }
 """The table. An address is fetched by this machine, so a stranger with the owner's link must not choose it."""
+_MOST_UPLOADED = {Place.LOCAL: 2 * 2**30}
+_MOST_UPLOADED_ELSEWHERE = 200 * 2**20
 
 
 class Door(Protocol):
@@ -87,6 +90,11 @@ def may(request: Any, action: str) -> bool:
     """Whether who asks may do that here."""
     door = door_of(request)
     return door is not None and action in rights(door.place, door.role_of(_scope(request)))
+
+
+def most_uploaded(request: Any) -> int:
+    """Bytes that a text may hold which is brought here; where others' links lead, it should not fill the disk."""
+    return _MOST_UPLOADED.get(getattr(door_of(request), "place", None), _MOST_UPLOADED_ELSEWHERE)
 
 
 def check(request: Any, action: str) -> None:
@@ -146,8 +154,8 @@ def kind_of_text(value: Any) -> str | None:
         return "fetch"
     if value.startswith("hf:"):
         return "hub"
-    # Whatever is no named corpus would be looked for on the disk.
-    return None if find_corpus(value) else "paths"
+    # Whatever is no named corpus and no upload would be looked for on the disk.
+    return None if find_corpus(value) or is_upload(value) else "paths"
 
 
 def _scope(request: Any) -> Any:

@@ -11,11 +11,10 @@ from llm_testing.config.option import Option
 from llm_testing.errors import ConfigError
 from llm_testing.ui.draft import Draft, Form, edited, forecast, preset_contents, problems_shown, restored
 from llm_testing.ui.fields import ONLY_WITH, control, depending, is_on, values_of
+from llm_testing.ui.filling import filling_buttons, wire_filling
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import COMMAND, QUIET, WAKE, drawn_by_script, id_of
 
-FORKED = "The form holds a new run that starts from this checkpoint. Change what you like, then press Start."
-TAKEN_OVER = "The form holds the settings of this run. Change what you like, then press Start."
 DRAFT_SECRET = "llm-testing"
 """Fixed, so that a draft outlives a restart; it only keeps the text unreadable at a glance."""
 
@@ -75,11 +74,10 @@ def form_column(page: gr.Blocks, form: Form, draft: gr.BrowserState) -> FormPart
                           interactive=False)  # fmt: skip
         enqueue = gr.Button("Add to queue", elem_id=id_of("enqueue", form.of), elem_classes="lt-enqueue",
                             interactive=False)  # fmt: skip
-        # The checkpoint browser presses it: a fork fills the form, whose controls only Gradio can set.
-        fork = gr.Button("Fork", elem_id=id_of("fork", form.of), elem_classes="lt-unseen")
+        hidden = filling_buttons(form)
     parts = FormParts(form, draft, preset, controls, summary, {start: False, enqueue: True})
     _wire(page, parts)
-    _wire_fork(parts, fork)
+    wire_filling(parts, hidden)
     return parts
 
 
@@ -149,19 +147,6 @@ def _wire(page: gr.Blocks, parts: FormParts) -> None:
     for button, queue in parts.starters.items():
         begun = button.click(_starter(form, queue), every, parts.summary, **COMMAND)
         begun.then(None, js=WAKE)
-
-
-def _wire_fork(parts: FormParts, fork: gr.Button) -> None:
-    checkpoint, changes = gr.Textbox(visible=False), gr.JSON(visible=False)
-
-    @tells_user
-    def on_fork(checkpoint_id: str, changed: dict[str, Any] | None) -> list[Any]:
-        values = {**(parts.form.forked(checkpoint_id) if checkpoint_id else {}), **(changed or {})}
-        note(FORKED if checkpoint_id else TAKEN_OVER)
-        return parts.shows(Draft(None, parts.form.contents(values)))
-
-    shown_fork = "() => import('/live/static/main.js').then((m) => m.shownFork())"
-    fork.click(on_fork, [checkpoint, changes], parts.whole, js=shown_fork, **COMMAND)
 
 
 def _starter(form: Form, queue: bool) -> Any:

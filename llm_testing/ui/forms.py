@@ -1,9 +1,10 @@
 """The two forms: what each takes from the configs, the presets and the service."""
 
+from collections.abc import Callable
 from typing import Any
 
 from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.config.option import options_of
+from llm_testing.config.option import Options, options_of
 from llm_testing.config.presets import PRESETS
 from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.config.pretrain import PretrainConfig
@@ -37,6 +38,7 @@ def pretraining_form(lab: Lab) -> Form:
         start=lab.start,
         facts=pretraining_facts,
         beside=lambda preview: {"train_tokens": preview.expected and preview.expected.train_tokens},
+        choices={name: texts_offered(lab, PretrainConfig, name) for name in ("corpus", "val_corpus")},
     )
 
 
@@ -57,8 +59,14 @@ def finetuning_form(lab: Lab) -> Form:
         facts=finetuning_facts,
         follows={"model_name": lab.finetuning.recommended},
         filled=("max_seq_length", "lora_r", "lora_alpha"),
-        choices={"model_name": lambda: model_choices(lab)},
+        choices={"model_name": lambda: model_choices(lab), "dataset": texts_offered(lab, FinetuneConfig, "dataset")},
     )
+
+
+def texts_offered(lab: Lab, config: type[Options], name: str) -> Callable[[], list[str]]:
+    """What is offered where a text or dataset is named: what always is, and the files that were brought here."""
+    always = options_of(config)[name].show.suggestions
+    return lambda: [*always, *(upload.name for upload in lab.uploads.all())]
 
 
 def model_choices(lab: Lab) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ from tests.service.parts import until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 THERE = "http://127.0.0.1:7860"
+FILES = {"@notes.txt": "Notes of my own. " * 50}
+"""What curl would send of files."""
 # Gradio reads its own statistics with words that pandas gives up: https://github.com/gradio-app/gradio/pull/13000
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")]
 
@@ -37,7 +39,7 @@ def called(client: httpx.Client, line: str) -> tuple[str, httpx.Response]:
     words = shlex.split(line)
     assert words[:2] == ["curl", "-s"] and " ".join(words).count(THERE) == 1, line
     (address,) = [word for word in words if word.startswith(THERE)]
-    body = words[words.index("-d") + 1] if "-d" in words else None
+    body = words[words.index("-d") + 1] if "-d" in words else FILES.get(words[-1])
     headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     reply = client.request(method, address.removeprefix(THERE), content=body, headers=headers)
@@ -58,6 +60,7 @@ def test_the_rest_examples_run_one_after_another(app, lab):
     assert asked["pretraining/status"]["state"] == "completed" and asked["pretraining/status"]["current_step"] == 20
     assert asked["pretraining/generate"]["text"].startswith("The") and asked["pretraining/checkpoints"]
     assert len(asked["pretraining/analyze/attention"]["attention_weights"]) == len("The ")
+    assert asked["uploads"] == {"name": "upload:notes.txt", "bytes": len(FILES["@notes.txt"])}, "as removed again"
     json.dumps(asked)
 
 

@@ -29,6 +29,24 @@ export async function* lines(address, body, signal) {
   }
 }
 
+// Sends a file as it is, and says how far it is: `told(sent bytes, all bytes)`.
+export function sendFile(address, file, told, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    request.open("POST", at(address));
+    request.upload.onprogress = ({ loaded, total }) => told(loaded, total);
+    request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText)) : reject(new Error(refusal(request))));
+    request.onerror = () => reject(new Error("The server did not take the file. It may be too large, or the connection was lost."));
+    request.onabort = () => reject(new Error("Given up; nothing of it is kept."));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(file);
+  });
+}
+
+function refusal({ status, responseText: said }) {
+  try { return JSON.parse(said).detail; } catch { return said || `The server answered ${status}.`; }
+}
+
 async function sent(method, address, body, signal) {
   let reply;
   try {

@@ -2,6 +2,7 @@
 
 import { call } from "./call.js";
 import { bugReport, el, show } from "./dom.js";
+import { mountUpload } from "./uploads.js";
 import * as words from "./words.js";
 
 const LOOK_MS = 700;
@@ -34,6 +35,7 @@ async function readCorpora() {
 }
 
 function drawCorpus() {
+  for (const option of ["corpus", "val_corpus"]) mountUpload(option, "");
   const { line, box } = corpora,
     name = named();
   if (!line?.isConnected) return;
@@ -51,7 +53,7 @@ function drawCorpus() {
       ? `${words.plain(row.about)} ${sizeWords(row)}. `
       : afar
         ? "A download; a run fetches it when it starts. "
-        : "Your own text. ";
+        : name.startsWith("upload:") ? "A text of yours, brought here. " : "Your own text. ";
     return [
       about,
       afar

@@ -45,6 +45,7 @@ export function wake() {
 
 export const shownRun = () => theFeed().status?.run?.run_id ?? "";
 export { shownFork } from "./forking.js";
+export { wantedValues } from "./uploads.js";
 export { newModels } from "./tuningfields.js";
 export { wantedChanges };
 

@@ -3,6 +3,7 @@
 import { call } from "./call.js";
 import { el, id, show } from "./dom.js";
 import { allRuns, onModels, runOf } from "./models.js";
+import { mountUpload } from "./uploads.js";
 import { showView } from "./views.js";
 import * as words from "./words.js";
 
@@ -18,6 +19,7 @@ export function mountTuningFields(config) {
     const place = field(name);
     if (place && !place.querySelector(".lt-about")) place.append((known.boxes[name] = el("p", { class: "lt-hint lt-about" })));
   }
+  mountUpload("dataset", OF); // below what the dataset is
   known.config = config ?? known.config;
   if (!known.follows) {
     known.follows = true;
@@ -61,6 +63,7 @@ function aboutDataset(name) {
   const look = el("button", { type: "button", class: "lt-link", id: id("look-at-rows", OF), onclick: () => { showView("examples", OF); document.getElementById(id("preview", OF))?.click(); } }, "Preview the rows");
   const about = name === "persona"
     ? "Built in: a made-up assistant called Larkin, about 200 questions and answers. "
+    : name.startsWith("upload:") ? "Rows of yours, brought here. "
     : /^[./~\\]|\\|\.(jsonl?|csv|parquet|txt)$/.test(name)
       ? "A file or folder of this machine. "
       : "A dataset of the Hub; its split, configuration and columns stand under Advanced. ";
