@@ -28,16 +28,17 @@ def generate(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     lab = open_lab(args)
-    if args.base:
-        chats, opened = lab.finetuning.chats, lab.finetuning.chats.open(args.what)
+    answers, chats = args.base or lab.finetuning.adapters.has(args.what), lab.finetuning.chats
+    if answers:
+        opened = chats.open(args.what)
         prompt = chats.prompt(opened, [{"role": "user", "content": args.prompt}])
-        pieces = (piece.text for piece in chats.answer(opened, {"base": prompt}, sampling))
+        pieces = (piece.text for piece in chats.answer(opened, {"base" if args.base else "adapter": prompt}, sampling))
     else:
         pieces = lab.generate(lab.finetuning.exports.named(args.what), args.prompt, sampling)
     if args.json:
         print_json({"checkpoint": args.what, "prompt": args.prompt, "text": "".join(pieces)})
         return OK
-    if not lab.finetuning.adapters.has(args.what):
+    if not answers:
         sys.stdout.write(args.prompt)  # an answer stands alone, a continuation does not
     for piece in pieces:
         sys.stdout.write(piece)

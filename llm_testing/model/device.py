@@ -17,6 +17,9 @@ _RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "
              "liger-kernel")  # fmt: skip
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 """Where PyTorch keeps its builds for CUDA 13.0; PyPI's build for Windows is for CPUs only."""
+Device = torch.device
+CardIsFull = torch.OutOfMemoryError
+"""Names of torch's for those who do without it."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -49,10 +52,17 @@ def find_device(name: str) -> torch.device:
 def card_memory(device: torch.device) -> tuple[str, int, bool, tuple[int, int]]:
     """A card's name, its free bytes, whether this process has its context there already, and its capability.
 
-    Free is what its driver says now: what other programs hold is left out, and the context, which asking makes.
+    Free is what its driver says now, and what torch has kept for this process without a tensor in it: what other
+    programs hold is left out, and the context, which asking makes.
     """
     free_bytes, _ = torch.cuda.mem_get_info(device)
+    free_bytes += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.get_device_name(device), free_bytes, True, torch.cuda.get_device_capability(device)
+
+
+def held_memory(device: torch.device) -> int:
+    """Bytes of a card in tensors of this process."""
+    return torch.cuda.memory_allocated(device)
 
 
 def probe_machine(cores: int, memory_bytes: int) -> Machine:

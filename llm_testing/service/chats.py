@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_testing.config.finetune import FinetuneConfig
-from llm_testing.data.chats import Chat
 from llm_testing.data.examples import Message
-from llm_testing.errors import Busy, NotEnoughMemory, WrongState
+from llm_testing.errors import Busy, WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.model.generate import Sampling, Writes
 from llm_testing.service.adapters import KIND, Adapters
@@ -24,33 +22,18 @@ from llm_testing.service.bases import Base, ExportRun
 from llm_testing.service.between_steps import between_steps, ordered
 from llm_testing.service.job import Job
 from llm_testing.service.playground import LIVE, TURN_WITHIN_S
-from llm_testing.service.tuned import base_of_record, chat_of
+from llm_testing.service.shells import Shell, full_card_told, read_shell, read_whole_base
+from llm_testing.service.tuned import base_of_record
 from llm_testing.service.writing import written_after
 from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.runs import RunStore
 
 Side = Literal["base", "adapter"]
 SIDES: tuple[Side, ...] = ("base", "adapter")
-GIB = 1 << 30
 MOST_KEPT_SHARE = 0.25
 """A model up to this share of the memory that is free stays open for the next message."""
-_BYTES_OF = {"fp32": 4, "bf16": 2, "fp16": 2}
-
-
-@dataclass
-class _Shell:
-    """A run's base with a place for its adapter.
-
-    Args:
-        holds: whose weights are in it now.
-    """
-
-    run_id: str
-    model: Any
-    chat: Chat
-    base: Writes | None
-    num_bytes: int
-    holds: Any = None
+LEAVES_WITHIN_S = 10.0
+"""An answer ends at its next token, unless whoever reads it has stopped reading."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,7 @@ class Opened:
     name: str
     run_id: str
     step: int
-    shell: _Shell = field(repr=False)
+    shell: Shell = field(repr=False)
     tensors: dict[str, Any] = field(repr=False)
 
 
@@ -100,7 +83,7 @@ class Chats:
         self._store, self._adapters, self._cache_dir = store, adapters, cache_dir
         self._export_run, self._active = export_run, active
         self._guard, self._turn = threading.Lock(), threading.Lock()
-        self._kept: _Shell | None = None
+        self._kept: Shell | None = None
 
     def open(self, what: str | None) -> Opened:
         """An adapter by any of its names (`Adapters.find`), or the live one.
@@ -141,23 +124,30 @@ class Chats:
         """
         if not self._turn.acquire(timeout=turn_within_s):
             raise Busy("Another answer is being written. Try again when it is done.")
+        writers: dict[Side, Iterator[Piece]] = {}
         try:
             self._fill(opened)
-            writers = {side: self._written(opened, side, tokens, sampling) for side, tokens in prompts.items()}
-            while writers:
-                for side in list(writers):
-                    piece = next(writers[side], None)
-                    if piece is None:
-                        del writers[side]
-                    else:
-                        yield piece
+            writers |= {side: self._written(opened, side, tokens, sampling) for side, tokens in prompts.items()}
+            with full_card_told():
+                yield from _in_turns(writers, opened.shell)
         finally:
+            writers.clear()  # with their models, so that the memory is free once the turn is
             self._turn.release()
 
-    def forget(self) -> None:
-        """Let go of the model that is kept open."""
+    def leave_card(self) -> None:
+        """Let go of a model on a card, as a run is about to train; an answer that is being written ends with it."""
         with self._guard:
+            shell = self._kept
+            if shell is None or not shell.on_card:
+                return
             self._kept = None
+            shell.left.set()
+        waited = self._turn.acquire(timeout=LEAVES_WITHIN_S)
+        try:
+            shell.leave()
+        finally:
+            if waited:
+                self._turn.release()
 
     # Inside.
 
@@ -179,47 +169,29 @@ class Chats:
     def _fill(self, opened: Opened) -> None:
         from llm_testing.model.adapters import put_trained  # noqa: PLC0415
 
+        _refuse_left(opened.shell)
         if opened.shell.holds is not opened.tensors:
             put_trained(opened.shell.model, opened.tensors, opened.name)
             opened.shell.holds = opened.tensors
 
-    def _shell(self, run_id: str) -> _Shell:
+    def _shell(self, run_id: str) -> Shell:
         with self._guard:
             if self._kept and self._kept.run_id == run_id:
                 return self._kept
             self._kept = None  # one model at a time: the old one is let go before the new one is read
             shell = between_steps(self._active(), lambda: self._read(run_id))
-            if shell.num_bytes <= MOST_KEPT_SHARE * usable_memory_bytes().available_bytes:
+            if shell.on_card or shell.num_bytes <= MOST_KEPT_SHARE * usable_memory_bytes().available_bytes:
                 self._kept = shell
             return shell
 
-    def _read(self, run_id: str) -> _Shell:
-        from llm_testing.model.adapters import WithoutAdapter  # noqa: PLC0415
-        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
-        from llm_testing.model.device import find_device  # noqa: PLC0415
-
+    def _read(self, run_id: str) -> Shell:
         record = self._store.open(run_id).record()
-        config, base = FinetuneConfig.build(record["config"]), self._base_of(record)
-        need = _num_bytes(config, base)
-        free = usable_memory_bytes().available_bytes
-        if need > 0.9 * free:
-            raise NotEnoughMemory(
-                f"{base.name} takes {need / GIB:.1f} GiB of main memory to talk to, and {free / GIB:.1f} GiB are free. "
-                "Stop what runs, or export the adapter and load it where there is more."
-            )
-        model = load_tuned(base.folder, config, find_device("cpu")).eval()
-        without = None if config.adapter == "full" else WithoutAdapter(model)
-        return _Shell(run_id, model, chat_of(record, base), without, need)
+        return read_shell(run_id, record, self._base_of(record), card_is_free=self._active() is None)
 
-    def _base(self, shell: _Shell) -> Writes:
+    def _base(self, shell: Shell) -> Writes:
         """The base of a run; one that was tuned whole has it as a second model."""
-        from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
-        from llm_testing.model.device import find_device  # noqa: PLC0415
-
         if shell.base is None:
-            record = self._store.open(shell.run_id).record()
-            config, folder = FinetuneConfig.build(record["config"]), self._base_of(record).folder
-            shell.base = between_steps(self._active(), lambda: load_tuned(folder, config, find_device("cpu")).eval())
+            shell.base = between_steps(self._active(), lambda: read_whole_base(shell))
         return shell.base
 
     def _base_of(self, record: dict) -> Base:
@@ -235,10 +207,18 @@ class Chats:
         return job.folder.run_id, step, tensors
 
 
-def _num_bytes(config: FinetuneConfig, base: Base) -> int:
-    """What a base takes in main memory, from the headers of its files; a quarter byte more a number for 4 bits' scales
-    and for the layers that stay whole."""
-    from llm_testing.model.base_files import num_weights  # noqa: PLC0415
+def _in_turns(writers: dict[Side, Iterator[Piece]], shell: Shell) -> Iterator[Piece]:
+    """A piece of each side after the other, until all have ended."""
+    while writers:
+        for side in list(writers):
+            _refuse_left(shell)
+            piece = next(writers[side], None)
+            if piece is None:
+                del writers[side]
+            else:
+                yield piece
 
-    each = 0.75 if config.adapter == "qlora" else _BYTES_OF[config.weights_dtype]
-    return int(num_weights(base.folder) * each)
+
+def _refuse_left(shell: Shell) -> None:
+    if shell.left.is_set():
+        raise Busy("A run has begun, and the card is its own now. Ask again: the answer then comes from the CPU.")

@@ -20,7 +20,7 @@ from llm_testing.estimate.worker import TraceFailed
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.threads import Crew
-from llm_testing.model.device import card_memory, device_name, find_device
+from llm_testing.model.device import card_memory, device_name, find_device, held_memory
 from llm_testing.model.weights import to_device
 from llm_testing.service.base_models import BaseModels, config_of_folder
 from llm_testing.service.checks import refuse_what_exceeds
@@ -92,7 +92,9 @@ class Estimates:
             return card_of(gpu_memory_gb)
         found = find_device(device)
         if found.type == "cuda":
-            return card_at_hand(*card_memory(found))
+            here = card_at_hand(*card_memory(found))
+            # One run at a time: what this process holds, for a run or a conversation, is let go before the next.
+            return replace(here, free_bytes=here.free_bytes + held_memory(found))
         return card_of(USUAL_CARD_GB) if device == "auto" else self.memory_here()
 
     def memory_here(self) -> Budget:
@@ -103,9 +105,11 @@ class Estimates:
         """The memory that a run on a device of this machine would really use.
 
         Args:
-            held_bytes: what the run holds of it already.
+            held_bytes: what the run holds already, of main memory; of a card it is known.
         """
-        free = self.budget(device) if find_device(device).type == "cuda" else self.memory_here()
+        if find_device(device).type == "cuda":
+            return self.budget(device)
+        free = self.memory_here()
         return replace(free, free_bytes=free.free_bytes + held_bytes)
 
     def _named(self, card: str) -> Budget:

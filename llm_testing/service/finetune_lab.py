@@ -47,6 +47,7 @@ class FineTuning:
         self._estimates = estimates
         self.adapters = Adapters(store)
         self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        launcher.make_room = self.chats.leave_card
         self.exports = Exports(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
         self.pushes = Pushes(self.exports.push, crew)
 

@@ -59,6 +59,8 @@ class Launcher:
         self.export_run = Reader(store, cache_dir).export_named
         self.guard = threading.RLock()
         """Held while a run is made, started, queued or taken away: whoever decides by what is active holds it."""
+        self.make_room: Callable[[], None] = lambda: None
+        """Called in a session's thread before it begins, for those who hold memory that a run needs."""
         self._session: _Session | None = None
         self._versions = itertools.count(1)
         # After a restart the queue waits for its owner's click.
@@ -168,6 +170,7 @@ class Launcher:
 
     def _work(self, session: _Session) -> None:
         try:
+            self.make_room()
             session.job.execute()
         finally:
             session.lock.release()

@@ -10,6 +10,7 @@ from llm_testing.errors import UserError
 from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.model.device import find_device
 from llm_testing.service.bases import Base, ExportRun, bring_base, model_of_package
+from llm_testing.service.names import last_part
 from llm_testing.store.files import write_bytes
 
 
@@ -70,7 +71,7 @@ def public_name(base: Base) -> str:
     """What others know a base model by: its Hub id, or the end of its path."""
     if base.origin == "hub":
         return base.name
-    return model_of_package(base.name) or base.name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    return model_of_package(base.name) or last_part(base.name)
 
 
 def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> None:

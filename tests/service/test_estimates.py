@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.pretrain import PretrainConfig
@@ -95,6 +96,15 @@ def test_the_card_asked_about_is_the_named_one_else_the_size_else_here_else_16(l
         assert budget() == card_of(16)
     with pytest.raises(ConfigError, match="There is no card 'RTX 1'"):
         budget(card="RTX 1")
+
+
+def test_what_this_process_holds_of_a_card_is_free_for_the_next_run(lab, monkeypatch):
+    monkeypatch.setattr(module, "find_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(module, "card_memory", lambda device: ("A card", 5 << 30, True, (8, 9)))
+    monkeypatch.setattr(module, "held_memory", lambda device: 3 << 30)
+    assert lab.estimates.budget().free_bytes == 8 << 30
+    # A run that is about to begin holds its model already; it is not counted twice.
+    assert lab.estimates.where_it_runs("cuda:0", held_bytes=3 << 30).free_bytes == 8 << 30
 
 
 def test_curves_rise_with_batch_and_context(lab):
