@@ -32,7 +32,7 @@ def cut(text: str, limit: int) -> list[str]:
     return [piece.text for piece in cut_long([Piece(text, True)], limit)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=running_texts, limit=st.integers(2 * LONGEST_WORD, 3 * LONGEST_WORD))
 def test_tokenising_pieces_gives_the_ids_of_the_whole(bpe_tokenizer, gpt2_tokenizer, text, limit):
     pieces = cut(text, limit)
@@ -71,7 +71,6 @@ def test_text_without_whitespace_is_cut_at_the_limit():
     assert cut("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
 
 
-@settings(deadline=None)
 @given(blocks=st.lists(st.tuples(texts, st.booleans()), max_size=8), limit=st.integers(2, 30))
 def test_cutting_keeps_every_character_and_document(blocks, limit):
     blocks = [Piece(*block) for block in blocks] + [Piece("end", True)]

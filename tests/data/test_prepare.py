@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_testing.data import prepare as prepare_module
@@ -128,7 +128,6 @@ def test_a_long_document_has_the_tokens_of_the_whole_text(tmp_path, shakespeare)
     assert data.val.tokens().tolist() == data.tokenizer.encode(shakespeare[cut:])
 
 
-@settings(deadline=None)
 @given(texts=st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=12), piece_chars=st.integers(1, 9))
 def test_the_cut_is_exact_wherever_it_falls(texts, piece_chars):
     def blocks():

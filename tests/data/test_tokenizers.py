@@ -29,7 +29,6 @@ SAMPLES = [
 ]
 
 
-@settings(deadline=None)
 @given(text=any_text)
 @example(text=f"a {END} b")
 def test_bpe_and_gpt2_write_every_text_and_read_it_back(bpe_tokenizer, gpt2_tokenizer, text):
@@ -40,7 +39,6 @@ def test_bpe_and_gpt2_write_every_text_and_read_it_back(bpe_tokenizer, gpt2_toke
         assert tokenizer.byte_lengths()[ids].sum() == len(text.encode())
 
 
-@settings(deadline=None)
 @given(text=any_text)
 def test_char_has_one_id_a_character_and_reads_known_ones_back(char_tokenizer, text):
     ids = char_tokenizer.encode(text)
@@ -86,7 +84,7 @@ def test_many_pieces_get_the_ids_of_each(tokenizer):
         assert ids.tolist() == tokenizer.encode(text)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=any_text)
 @example(text=" ".join(SAMPLES))
 def test_the_exported_json_gives_the_same_ids(exports, text):

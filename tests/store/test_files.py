@@ -109,7 +109,7 @@ def test_a_file_too_large_to_be_a_record_is_not_read_into_memory(tmp_path):
         files.read_json(tmp_path / "run.json")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]":,0123456789eE+-.naNIfity\\ud8', max_size=40).map(str.encode))
 def test_no_bytes_make_the_parser_raise_anything_but_its_own_error(data):
     try:

@@ -264,7 +264,7 @@ def test_a_line_of_many_megabytes_costs_neither_memory_nor_the_other_rows(path):
     assert [row["step"] for _ in range(5) for row in reader.poll()] == [1, 2]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_no_content_makes_a_reader_raise(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("journal") / "m.jsonl"

@@ -254,7 +254,7 @@ def two_runs(tmp_path_factory):
     return store, path, path.read_bytes()
 
 
-@settings(max_examples=350, deadline=None)
+@settings(max_examples=350)
 @given(data=st.data())
 def test_no_run_file_whatever_it_holds_hides_the_other_runs(two_runs, data):
     store, path, whole = two_runs
