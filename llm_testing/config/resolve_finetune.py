@@ -5,6 +5,7 @@ from math import ceil
 
 from llm_testing.config.facts import ExampleFacts
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,17 @@ class TuningResolved:
     total_steps: int | None
     total_tokens: int | None
     warnings: tuple[str, ...]
+
+
+def length_problems(config: FinetuneConfig, context_length: int | None) -> list[Problem]:
+    """What is wrong with a sequence length for a model that looks back so far; None is not known."""
+    if context_length is None or config.max_seq_length <= context_length:
+        return []
+    message = (
+        f"This model looks back {context_length:,} tokens; received {config.max_seq_length:,}. "
+        f"Take {context_length:,} or less."
+    )
+    return [Problem("max_seq_length", message)]
 
 
 def resolve_finetune(config: FinetuneConfig, facts: ExampleFacts | None = None) -> TuningResolved:

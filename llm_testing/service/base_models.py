@@ -37,6 +37,14 @@ class BaseModels:
         Raises:
             ConfigError: naming what is at hand, where it is none of them.
         """
+        return self.at_hand(name) or self._of_hub(name)
+
+    def at_hand(self, name: str) -> dict[str, Any] | None:
+        """The same without asking the Hub; None for a model that was not fetched from there yet.
+
+        Raises:
+            ConfigError: for a run or folder without a model.
+        """
         if is_run(name):
             return self._of_run(name)
         if (known := known_config(model_of_package(name) or name)) is not None:
@@ -46,7 +54,7 @@ class BaseModels:
             raise ConfigError([Problem("model_name", message)])
         if is_path(name):
             return config_of_folder(Path(name))
-        return self._of_hub(name)
+        return self._downloaded(name)
 
     def _of_run(self, name: str) -> dict[str, Any]:
         try:
@@ -62,8 +70,6 @@ class BaseModels:
         return {"model_type": "gpt2", **gpt2_config(shape_of(config, vocab_size), config.dropout)}
 
     def _of_hub(self, name: str) -> dict[str, Any]:
-        if (here := self._downloaded(name)) is not None:
-            return here
         with self._guard:
             when, found = self._asked.get(name, (0.0, ""))
         if isinstance(found, str) and time.monotonic() - when > ASKED_AGAIN_S or not found:

@@ -175,6 +175,14 @@ class Estimates:
         values = self._models.config(config.model_name)
         return self._traced(lambda: self._estimator.counts(values, config))
 
+    def context_of(self, model_name: str) -> int | None:
+        """How far back a model looks whose configuration is at hand; None where it is not, or does not say.
+
+        Raises:
+            ConfigError: for a run or folder without a model.
+        """
+        return _context_in(self._models.at_hand(model_name) or {})
+
     def recommended(self, model_name: str) -> dict[str, Any]:
         """A length and rank that a model suits which is not in the list, from its configuration.
 
@@ -182,9 +190,8 @@ class Estimates:
             ConfigError: for a model that is not known.
         """
         values = self._models.config(model_name)
-        context = values.get("max_position_embeddings") or values.get("n_positions")
-        width = values.get("hidden_size") or values.get("n_embd")
-        if not isinstance(context, int) or not isinstance(width, int):
+        context, width = _context_in(values), values.get("hidden_size") or values.get("n_embd")
+        if context is None or not isinstance(width, int):
             return {}
         # The ranks of the list's entries, by width; a rank near the width would be full tuning in disguise.
         rank = min(16 if width < 2048 else 32, max(4, width // 16))
@@ -331,3 +338,8 @@ def accuracy(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         band["count"] += 1
         band["least"], band["most"] = min(band["least"], point["error"]), max(band["most"], point["error"])
     return {"points": points, "bands": bands}
+
+
+def _context_in(model_config: dict[str, Any]) -> int | None:
+    found = model_config.get("max_position_embeddings") or model_config.get("n_positions")
+    return found if isinstance(found, int) else None

@@ -8,13 +8,14 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import KnownModel, known_models
 from llm_testing.config.presets import Machine
 from llm_testing.config.presets_finetune import finetune_values
+from llm_testing.config.resolve_finetune import length_problems
 from llm_testing.data.example_view import ExampleView, view_of
-from llm_testing.errors import ConfigError, UserError
+from llm_testing.errors import ConfigError, Problem, UserError
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.jobs.threads import Crew
 from llm_testing.service.adapters import Adapters
-from llm_testing.service.bases import is_run, model_of_package, packages_here
+from llm_testing.service.bases import is_path, is_run, model_of_package, packages_here
 from llm_testing.service.chats import Chats
 from llm_testing.service.estimates import Estimates, NoEstimate
 from llm_testing.service.exports import Exports
@@ -99,6 +100,9 @@ class FineTuning:
         except ConfigError as error:
             name = values.get("model_name")
             return TuningPreview(tuple(error.problems), recommended=recommended(name) if isinstance(name, str) else {})
+        # A path is opened by Start alone, which asks who may: whoever types one may go on typing.
+        if not is_path(config.model_name) and (problems := self._length_problems(config)):
+            return TuningPreview(tuple(problems), recommended=recommended(config.model_name))
         try:
             counts = self._estimates.counts(config) if count_parameters else None
         except NoEstimate:
@@ -168,5 +172,13 @@ class FineTuning:
         """
         config = self.config(values, preset)
         self._launcher.check(config)
+        if problems := self._length_problems(config):
+            raise ConfigError(problems)
         refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)
         return config
+
+    def _length_problems(self, config: FinetuneConfig) -> list[Problem]:
+        try:
+            return length_problems(config, self._estimates.context_of(config.model_name))
+        except UserError:  # what is wrong with the model itself is told at its own field
+            return []

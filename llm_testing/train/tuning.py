@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.resolve_finetune import length_problems
 from llm_testing.data.chats import Chat
 from llm_testing.data.example_set import PreparedExamples
 from llm_testing.data.windows import Batch
-from llm_testing.errors import ConfigError, Problem
+from llm_testing.errors import ConfigError
 from llm_testing.jobs.progress import Report
 from llm_testing.model.adapters import read_trained, write_trained
 from llm_testing.model.base_model import load_tuned
@@ -33,16 +34,8 @@ def tuned_model(config: FinetuneConfig, folder: Path, place: Surroundings, start
         DataError, DamagedRun: for files that cannot be used.
     """
     model = load_tuned(folder, config, place.device)
-    if config.max_seq_length > model.context_length:
-        raise ConfigError(
-            [
-                Problem(
-                    "max_seq_length",
-                    f"This model looks back {model.context_length:,} tokens; received {config.max_seq_length:,}. "
-                    f"Take {model.context_length:,} or less.",
-                )
-            ]
-        )
+    if problems := length_problems(config, model.context_length):
+        raise ConfigError(problems)
     if start.checkpoint:
         read_trained(model, start.checkpoint / "model.safetensors")
     return model

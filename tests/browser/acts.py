@@ -41,6 +41,27 @@ def stop(page) -> None:
     page.wait_for_selector("html[data-lt-state=stopped]", timeout=STARTED)
 
 
+def tab_to(page, selector: str) -> None:
+    """Press Tab until an element has the focus, which must be seen there."""
+    for _ in range(160):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"() => document.activeElement?.matches({selector!r})"):
+            outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", f"the focus on {selector} cannot be seen"
+            return
+    raise AssertionError(f"{selector} cannot be reached with Tab")
+
+
+def stop_by_keys(page) -> None:
+    """Stop and save, from the top of the page."""
+    page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
+    tab_to(page, "#lt-stop")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.activeElement.id === 'lt-stop-save'")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-lt-state=stopped]", timeout=STARTED)
+
+
 def step_drawn(page) -> int:
     """How far the live charts are."""
     return int(page.get_attribute(".lt-live .lt-plot", "data-step") or 0)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.app_process import running_app
-from tests.browser.acts import STARTED, start_small, step_drawn, stop, wait_for_news
+from tests.browser.acts import STARTED, start_small, step_drawn, stop, stop_by_keys, tab_to, wait_for_news
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -87,32 +87,17 @@ def test_an_open_page_goes_on_when_the_server_is_started_again(chromium, tmp_pat
 def test_from_start_to_stop_by_the_keyboard_alone(open_page, app):
     page = open_page()
     page.wait_for_function("() => !document.querySelector('#lt-start').disabled")
-
-    def tab_to(selector: str) -> None:
-        for _ in range(160):
-            page.keyboard.press("Tab")
-            if page.evaluate(f"() => document.activeElement?.matches({selector!r})"):
-                outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
-                assert outline != "none", f"the focus on {selector} cannot be seen"
-                return
-        raise AssertionError(f"{selector} cannot be reached with Tab")
-
-    tab_to("#lt-option-name input, #lt-option-name textarea")
+    tab_to(page, "#lt-option-name input, #lt-option-name textarea")
     page.keyboard.type("typed")
-    tab_to("#lt-start")
+    tab_to(page, "#lt-start")
     page.keyboard.press("Enter")
     page.wait_for_selector("html[data-lt-state=running]", timeout=STARTED)
     page.evaluate("() => document.activeElement.blur()")
-    tab_to("#lt-tab-live")
+    tab_to(page, "#lt-tab-live")
     page.keyboard.press("ArrowRight")
     assert page.get_attribute("#lt-tab-playground", "aria-selected") == "true" and page.is_visible("#lt-playground")
     page.keyboard.press("ArrowLeft")
-    page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
-    tab_to("#lt-stop")
-    page.keyboard.press("Enter")
-    page.wait_for_function("() => document.activeElement.id === 'lt-stop-save'")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("html[data-lt-state=stopped]", timeout=STARTED)
+    stop_by_keys(page)
     assert app.get("/live/status")["run"]["name"] == "typed"
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.browser.acts import STARTED, stop, write
+from tests.browser.acts import STARTED, stop, stop_by_keys, tab_to, write
 from tests.browser.test_history_tab import row
 from tests.data.tiny_model import tiny_model, write_rows
 
@@ -180,6 +180,27 @@ def test_a_picked_model_fills_in_what_suits_it_but_never_over_the_users_hand(ope
     page.locator("#lt-tune-preset label", has_text="Recommended").click()
     until(page, "document.querySelector('#lt-tune-option-lora_r input').value !== '5'")
     assert "Qwen2.5-7B-Instruct" in content(page, "model_name") and content(page, "name") == "kept for later"
+
+
+def test_from_start_to_stop_by_the_keyboard_alone(open_page, app, folder):
+    page = open_page()
+    page.keyboard.press("Alt+2")
+    until(page, "document.querySelector('#lt-tune-start')?.disabled === false")
+    small = {"max_seq_length": "128", "max_steps": "5000"}
+    for option, text in {"name": "tuned by keys", "model_name": str(folder), **small}.items():
+        tab_to(page, f"#lt-tune-option-{option} input, #lt-tune-option-{option} textarea")
+        page.keyboard.press("Control+A")
+        page.keyboard.type(text)
+    tab_to(page, "#lt-tune-start")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-lt-state=running]", timeout=STARTED)
+    page.evaluate("() => document.activeElement.blur()")
+    tab_to(page, ".lt-tabs [id^=lt-tune-tab-][aria-selected=true]")
+    chosen = page.evaluate("() => document.activeElement.id")
+    page.keyboard.press("ArrowRight")
+    until(page, f"document.activeElement.id !== '{chosen}' && document.activeElement.ariaSelected === 'true'")
+    stop_by_keys(page)
+    assert app.get("/live/status")["run"]["name"] == "tuned by keys"
 
 
 def test_a_run_is_paused_and_stopped_and_the_tab_fits_a_phone(open_page, app, folder):

@@ -260,14 +260,15 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     assert any("has no chat template of its own" in warning for warning in lab.last().warnings)
 
 
+LONG = "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."
+
+
 @pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"target_modules": ("nonsense",)}, "nonsense"),
-        ({"max_seq_length": 512}, "max_seq_length: This model looks back 128 tokens; received 512. Take 128 or less."),
-    ],
+    ("more", "message"), [({"target_modules": ("nonsense",)}, "nonsense"), ({"max_seq_length": 512}, LONG)]
 )
-def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message):
+def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, message, monkeypatch):
+    # As for a model of the Hub that has not been fetched yet.
+    monkeypatch.setattr(lab.finetuning._estimates, "context_of", lambda name: None)
     run_id = tune(lab, values, **more)
     details = lab.details(run_id)
     assert details["state"] == "failed" and message in details["error"]
@@ -282,6 +283,7 @@ def test_what_cannot_be_trained_ends_in_one_clear_sentence(lab, values, more, me
         ({"model_name": "nothing.gguf"}, "model_name: There is no file nothing.gguf"),
         ({"dataset": "no dataset"}, "dataset: There is no dataset 'no dataset'. Take persona"),
         ({"data_format": "chat"}, "has no field messages; its fields are prompt, completion"),
+        ({"max_seq_length": 512}, LONG),
         ({"max_seq_length": 8}, "Nothing of .*rows.jsonl would be trained"),
     ],
 )
@@ -289,6 +291,13 @@ def test_what_is_at_hand_is_looked_at_before_there_is_a_run(lab, values, more, m
     with pytest.raises(UserError, match=message):
         tune(lab, values, **more)
     assert lab.rows() == []
+
+
+def test_a_draft_says_at_once_that_its_model_does_not_look_back_so_far(lab, values):
+    (wrong,) = lab.finetuning.preview({"model_name": "gpt2", "max_seq_length": 2000}).problems
+    assert wrong.field == "max_seq_length" and "looks back 1,024 tokens; received 2,000" in wrong.message
+    # A path is not opened while it is typed.
+    assert lab.finetuning.preview({**values, "max_seq_length": 512}).problems == ()
 
 
 def test_a_tuned_run_stands_among_the_others(lab, values):
