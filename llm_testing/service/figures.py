@@ -69,4 +69,13 @@ X_AXES = (
 
 def colour_of(run_id: str) -> str:
     """A run's colour, the same wherever it is drawn and after every restart."""
-    return RUN_COLOURS[sha256(run_id.encode()).digest()[0] % len(RUN_COLOURS)]
+    return RUN_COLOURS[_place_of(run_id)]
+
+
+def colour_follows(run_id: str, before: str) -> bool:
+    """Whether a run's colour is the next one after another's: so chosen, ten runs in a row all differ."""
+    return _place_of(run_id) == (_place_of(before) + 1) % len(RUN_COLOURS)
+
+
+def _place_of(run_id: str) -> int:
+    return sha256(run_id.encode()).digest()[0] % len(RUN_COLOURS)

@@ -21,6 +21,7 @@ from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of, kind_named, kind_of
+from llm_testing.service.new_runs import NewRuns
 from llm_testing.service.parents import changeable, find_checkpoint, fork_of
 from llm_testing.service.reader import Reader
 from llm_testing.service.records import new_record, state_of
@@ -62,7 +63,7 @@ class Launcher:
         self.make_room: Callable[[], None] = lambda: None
         """Called in a session's thread before it begins, for those who hold memory that a run needs."""
         self._session: _Session | None = None
-        self._versions = itertools.count(1)
+        self._versions, self._new_runs = itertools.count(1), NewRuns(store)
         # After a restart the queue waits for its owner's click.
         self._queue_runs = False
         self._closing = False
@@ -91,7 +92,7 @@ class Launcher:
             if self.active():
                 if not queue:
                     raise self._busy()
-                folder = self.store.create(_record(config, request_id, fork))
+                folder = self._new_runs.create(_record(config, request_id, fork))
                 self._queue_runs = True
                 return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
             lock = self._take_lock(device)
@@ -239,7 +240,7 @@ class Launcher:
             return run_ids
 
     def _waits(self, record: dict) -> str:
-        run_id = self.store.create(record).run_id
+        run_id = self._new_runs.create(record).run_id
         self.queue.add(run_id)
         return run_id
 
@@ -361,7 +362,7 @@ class Launcher:
     ) -> Job:
         """A new run that starts at once, so nobody ever sees it queued."""
         try:
-            folder = self.store.create({**record, "state": str(RunState.STARTING), "owner": this_process()})
+            folder = self._new_runs.create({**record, "state": str(RunState.STARTING), "owner": this_process()})
             lock.tell({"run_id": folder.run_id, "state": "running"})
         except BaseException:
             lock.release()

@@ -6,6 +6,7 @@ needs no quoting anywhere. Names and tags are the user's words; they are data an
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from llm_testing.errors import BadRunId
@@ -17,11 +18,19 @@ _STEP_FOLDER = re.compile(r"step-([0-9]{8,12})")
 MAX_STEP = 10**12 - 1
 
 
-def new_run_id(now: datetime) -> str:
-    """A new id that sorts after those of earlier seconds; now needs a time zone."""
+def new_run_id(now: datetime, suits: Callable[[str], bool] = lambda run_id: True) -> str:
+    """A new id that sorts after those of earlier seconds.
+
+    Args:
+        now: with its time zone.
+        suits: whether an id will do; one in some must.
+    """
     if now.tzinfo is None:
         raise ValueError("new_run_id needs a time with its zone, such as datetime.now(UTC).")
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-" + "".join(secrets.choice(_ALPHABET) for _ in range(4))
+    while True:
+        run_id = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-" + "".join(secrets.choice(_ALPHABET) for _ in range(4))
+        if suits(run_id):
+            return run_id
 
 
 def check_run_id(text: str) -> str:

@@ -41,12 +41,15 @@ class RunStore:
         """Counts what this process has done to records, checkpoints and the list of runs."""
         self._rows, self._trashed = RunRows(root), RunRows(root / TRASH)
 
-    def create(self, record: dict, run_id: str | None = None) -> RunFolder:
+    def create(
+        self, record: dict, run_id: str | None = None, suits: Callable[[str], bool] = lambda run_id: True
+    ) -> RunFolder:
         """Make a run's folder; it appears under its name only when its record is in it.
 
         Args:
             record: any fields of run.json; state is "queued" unless it is given, missing fields are filled in.
             run_id: an id to use, for a run that comes from elsewhere.
+            suits: whether a new id will do; others are drawn until one does.
 
         Raises:
             WrongState: if run_id is taken.
@@ -62,7 +65,7 @@ class RunStore:
         draft = staging.new_staging(self.root)
         try:
             while True:
-                path = self.root / (run_id or new_run_id(moment))
+                path = self.root / (run_id or new_run_id(moment, suits))
                 full |= {"run_id": path.name, "schema": blank_record()["schema"]}
                 check_record(full, path / RECORD)
                 files.write_json(draft / RECORD, full)
@@ -116,6 +119,11 @@ class RunStore:
         except (NotFound, BadRunId):
             return False
         return True
+
+    def newest_id(self) -> str | None:
+        """The id of the newest folder that has a run's name; of one second's runs it may be any."""
+        names = os.listdir(self.root) if self.root.is_dir() else []
+        return max(filter(is_run_id, names), default=None)
 
     def rows(self) -> list[RunRow]:
         """Every run, the newest first. Never raises: what cannot be read has a reason in its row.
