@@ -63,10 +63,10 @@ def take(browser: Browser, app: RunningApp, page: Page, folder: Path, num_points
     page.wait_for_selector("html[data-lt-state=running]", timeout=300_000)
     page.wait_for_function(POINTS.format(".lt-live .lt-plot", num_points), timeout=900_000)
     page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
+    ask_to_stop(page, folder)  # before the run has ended by itself
     windows = windows_of(browser, app) | {"light": page}
     for name, shown in windows.items():
         views(shown, folder, name)
-    ask_to_stop(page, folder)
     for name, shown in windows.items():
         history(shown, folder, name)
         estimator(shown, folder, name)
@@ -86,6 +86,7 @@ def train(page: Page) -> None:
     page.locator("#lt-preset label", has_text="Fast").click()
     page.wait_for_function("() => document.querySelector('#lt-option-max_steps input').value === '500'")
     page.click("#lt-start")
+    page.wait_for_selector("html[data-lt-active=true]", timeout=60_000)
     page.wait_for_selector("html[data-lt-state=completed]", timeout=600_000)
 
 
@@ -142,6 +143,7 @@ def week(app: RunningApp, page: Page) -> None:
         timeout=600_000,
         polling=1000,
     )
+    page.wait_for_selector("html[data-lt-state=completed]", timeout=60_000)  # the page knows too: Start is there again
 
 
 def history(page: Page, folder: Path, name: str) -> None:

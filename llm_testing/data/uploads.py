@@ -4,6 +4,7 @@ A name is ours: what a browser calls a file only suggests one, and no other name
 """
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +76,12 @@ def uploads_folder(cache_dir: Path) -> Path:
 
 def list_uploads(cache_dir: Path) -> list[Uploaded]:
     """Every uploaded file, by name."""
-    folder = uploads_folder(cache_dir)
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [Uploaded(UPLOAD + name, (folder / name).stat().st_size) for name in names if _is_there(folder / name)]
+    folder, found = uploads_folder(cache_dir), []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # removed meanwhile
+            if _is_there(path):
+                found.append(Uploaded(UPLOAD + path.name, path.stat().st_size))
+    return found
 
 
 def find_upload(value: str, cache_dir: Path) -> Path:

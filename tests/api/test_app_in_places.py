@@ -81,7 +81,10 @@ def test_on_a_space_its_owner_trains_and_everybody_sees_it(space):
     assert "vanish" in told["notices"][0] and told["notices"][0] in app.said
     owner = signed_in("ann")
     assert client.get("/api/place", headers=owner).json()["role"] == "owner"
-    run_id = client.post(f"{AT}/start", json=BODY, headers=owner).json()["run_id"]
+    brought = client.post("/api/uploads?name=mine.txt", content=b"Some words of mine. " * 200, headers=owner).json()
+    assert brought == {"name": "upload:mine.txt", "bytes": 4000}
+    started = client.post(f"{AT}/start", json={**BODY, "corpus": brought["name"]}, headers=owner)
+    run_id = started.json()["run_id"]
     until(lambda: client.get(f"{AT}/status").json()["state"] == "completed", 60)
     seen = client.get(f"{AT}/runs/{run_id}").json()
     assert seen["state"] == "completed" and len(seen["metrics"]) == 7
