@@ -42,7 +42,7 @@ def main() -> int:
         page = opened(browser, app, DESKTOP)
         if given.only_history:
             week(app, page)
-            for name, shown in windows_of(browser, app).items():
+            for name, shown in {"light": page, **other_windows(browser, app)}.items():
                 history(shown, given.folder, name)
         elif not given.only_tuning:
             take(browser, app, page, given.folder, given.points)
@@ -63,22 +63,19 @@ def take(browser: Browser, app: RunningApp, page: Page, folder: Path, num_points
     page.wait_for_selector("html[data-lt-state=running]", timeout=300_000)
     page.wait_for_function(POINTS.format(".lt-live .lt-plot", num_points), timeout=900_000)
     page.wait_for_selector("body:not(:has(.toast-body))", timeout=60_000)
+    views(page, folder, "light")
     ask_to_stop(page, folder)  # before the run has ended by itself
-    windows = windows_of(browser, app) | {"light": page}
-    for name, shown in windows.items():
+    others = other_windows(browser, app)
+    for name, shown in others.items():
         views(shown, folder, name)
-    for name, shown in windows.items():
+    for name, shown in {"light": page, **others}.items():
         history(shown, folder, name)
         estimator(shown, folder, name)
 
 
-def windows_of(browser: Browser, app: RunningApp) -> dict[str, Page]:
-    """The page as it is looked at: on a desk by day and by night, and on a phone."""
-    return {
-        "light": opened(browser, app, DESKTOP),
-        "dark": opened(browser, app, DESKTOP, dark=True),
-        "phone": opened(browser, app, PHONE),
-    }
+def other_windows(browser: Browser, app: RunningApp) -> dict[str, Page]:
+    """The page as it is looked at by night, and on a phone."""
+    return {"dark": opened(browser, app, DESKTOP, dark=True), "phone": opened(browser, app, PHONE)}
 
 
 def train(page: Page) -> None:
@@ -168,6 +165,7 @@ def estimator(page: Page, folder: Path, name: str) -> None:
     """The VRAM Estimator with what would fit."""
     page.evaluate("document.documentElement.scrollTo(0, 0)")
     to_tab(page, "VRAM Estimator")
+    page.locator(".lt-vram").first.scroll_into_view_if_needed()  # it computes once it is looked at
     page.wait_for_selector(".lt-vram-curves .js-plotly-plot", timeout=120_000)
     page.click("text=Find what fits")
     page.wait_for_selector(".lt-way", timeout=180_000)
@@ -198,8 +196,7 @@ def tuning(browser: Browser, app: RunningApp, page: Page, folder: Path, base: st
     page.evaluate("document.documentElement.scrollTo(0, 0)")
     shoot(page, folder / "tuning-light.png")
     page.wait_for_selector("html[data-lt-state=completed]", timeout=1_800_000)
-    dark, phone = opened(browser, app, DESKTOP, dark=True), opened(browser, app, PHONE)
-    for name, shown in {"light": page, "dark": dark, "phone": phone}.items():
+    for name, shown in {"light": page, **other_windows(browser, app)}.items():
         to_tab(shown, "Fine-tuning")
         shown.wait_for_selector("#lt-tune-summary .lt-figures")
         shown.click("#lt-tune-tab-live")

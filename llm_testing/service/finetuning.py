@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,15 @@ from llm_testing.data.example_set import (
     split_examples,
 )
 from llm_testing.data.general_text import general_windows
-from llm_testing.errors import WrongState
+from llm_testing.errors import UserError, WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Progress
-from llm_testing.service.bases import Base, bring_base, bring_rows
+from llm_testing.service.bases import Base, bring_base, bring_rows, is_run
 from llm_testing.service.names import without_ending
 from llm_testing.service.outcome import write_outcome
 from llm_testing.service.ready import Ready
 from llm_testing.service.records import example_facts
+from llm_testing.store.runs import RunStore
 from llm_testing.train.measure import bytes_of
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 from llm_testing.train.session import Surroundings
@@ -33,9 +35,13 @@ if TYPE_CHECKING:
     from llm_testing.service.job import Job
 
 
-def finetune_name(config: FinetuneConfig) -> str:
-    """A name for a run that was given none: its model and dataset."""
-    model, data = (without_ending(name) for name in (config.model_name, config.dataset))
+def finetune_name(config: FinetuneConfig, store: RunStore) -> str:
+    """A name for a run that was given none: its model, or what the run is called that it tunes, and its dataset."""
+    model = config.model_name
+    if is_run(model):
+        with suppress(UserError):
+            model = store.open(model.partition("/")[0]).record()["name"] or model
+    model, data = without_ending(model), without_ending(config.dataset)
     return f"{model[:40]}-{data[:30]}"
 
 

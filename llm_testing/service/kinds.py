@@ -15,6 +15,7 @@ from llm_testing.service.checks import check_finetune, check_start
 from llm_testing.service.finetuning import finetune_name, ready_finetuning
 from llm_testing.service.pretraining import ready_pretraining
 from llm_testing.service.records import default_name, facts_of
+from llm_testing.store.runs import RunStore
 
 if TYPE_CHECKING:
     from llm_testing.service.job import Job
@@ -30,7 +31,7 @@ class Kind:
         name: as run.json calls it.
         config: the class of its options.
         check: refuses what cannot start, and gives the device as text: (config, cache folder, usable cores).
-        default_name: of a run that was given none.
+        default_name: of a run that was given none: (config, store).
         fork_problems: why a run cannot begin from a checkpoint of a run with this record.
         ready: prepares data and says what the run is.
     """
@@ -38,7 +39,7 @@ class Kind:
     name: str
     config: type[Options]
     check: Callable[[Any, Path, int], str]
-    default_name: Callable[[Any], str]
+    default_name: Callable[[Any, RunStore], str]
     fork_problems: Callable[[Any, dict], list[Problem]]
     ready: Callable[[Job, Surroundings], Ready]
 
@@ -46,6 +47,11 @@ class Kind:
 def kind_of(config: Options) -> Kind:
     """The kind that a config belongs to."""
     return next(kind for kind in (PRETRAIN, FINETUNE) if isinstance(config, kind.config))
+
+
+def name_for(config: Options, store: RunStore) -> str:
+    """What a new run is called: as its user said, else by its model and data."""
+    return config.name or kind_of(config).default_name(config, store)
 
 
 def kind_named(name: str) -> Kind | None:

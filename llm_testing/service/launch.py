@@ -20,7 +20,7 @@ from llm_testing.service.board import Board
 from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
 from llm_testing.service.job import Job
-from llm_testing.service.kinds import config_of, kind_named, kind_of
+from llm_testing.service.kinds import config_of, kind_named, kind_of, name_for
 from llm_testing.service.new_runs import NewRuns
 from llm_testing.service.parents import changeable, find_checkpoint, fork_of
 from llm_testing.service.reader import Reader
@@ -92,11 +92,11 @@ class Launcher:
             if self.active():
                 if not queue:
                     raise self._busy()
-                folder = self._new_runs.create(_record(config, request_id, fork))
+                folder = self._new_runs.create(_record(self.store, config, request_id, fork))
                 self._queue_runs = True
                 return Started(folder.run_id, self.queue.add(folder.run_id) + 1)
             lock = self._take_lock(device)
-            job = self._create_or_release(lock, config, _record(config, request_id, fork))
+            job = self._create_or_release(lock, config, _record(self.store, config, request_id, fork))
             job.force = force
             self._launch(job, lock)
             return Started(job.folder.run_id)
@@ -106,7 +106,7 @@ class Launcher:
         device, fork = self.check(config), fork_of(config, self.store)
         lock = TrainerLock(self.store.root, device)
         lock.acquire({"state": "starting"}, wait=wait, check=watcher.control.check)
-        job = self._create_or_release(lock, config, _record(config, None, fork), watcher)
+        job = self._create_or_release(lock, config, _record(self.store, config, None, fork), watcher)
         job.force = force
         self._run_here(job, lock)
         return job.folder.run_id
@@ -389,6 +389,6 @@ class Launcher:
             raise WrongState("The application is being closed, so no run is started.")
 
 
-def _record(config: Options, request_id: str | None, fork: dict | None) -> dict:
+def _record(store: RunStore, config: Options, request_id: str | None, fork: dict | None) -> dict:
     kind = kind_of(config)
-    return new_record(kind.name, config.name or kind.default_name(config), config, request_id, fork)
+    return new_record(kind.name, name_for(config, store), config, request_id, fork)

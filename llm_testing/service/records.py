@@ -46,7 +46,7 @@ def new_record(kind: str, name: str, config: Options, request_id: str | None, pa
     }
 
 
-def default_name(config: PretrainConfig) -> str:
+def default_name(config: PretrainConfig, store: RunStore) -> str:
     """A name for a run that was given none: its corpus and size."""
     corpus = last_part(config.corpus) or config.corpus
     width, _ = config.width_and_heads()

@@ -13,7 +13,7 @@ from llm_testing.config.option import Options, options_of
 from llm_testing.errors import ConfigError, NotFound, Problem
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.progress import Report, report_nothing
-from llm_testing.service.kinds import kind_named
+from llm_testing.service.kinds import kind_named, name_for
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.parents import fork_of
 from llm_testing.service.records import RESULT_KEYS, new_record, result, state_of
@@ -84,7 +84,7 @@ class Sweeps:
         swept = list(over)
         records = tuple(
             {
-                **new_record(kind, _run_name(config.name or track.default_name(config), found), config, None, parent),
+                **new_record(kind, _run_name(name_for(config, self._store), found), config, None, parent),
                 "tags": [TAG + name],
                 "sweep": {"name": name, "options": swept},
             }

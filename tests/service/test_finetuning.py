@@ -256,7 +256,7 @@ def test_a_pretrained_run_of_our_own_is_a_base_model(lab, values):
     details = lab.details(tuned)
     assert details["state"] == "completed", details["error"]
     assert details["model"]["origin"] == "run" and details["model"]["revision"].startswith(pretrained)
-    assert details["data"]["template"] == "alpaca"
+    assert details["data"]["template"] == "alpaca" and details["name"] == "tiny-1x16-rows"
     assert any("has no chat template of its own" in warning for warning in lab.last().warnings)
 
 
