@@ -143,18 +143,18 @@ class Estimator {
     this.ways.replaceChildren(el("p", {}, "Looking …"));
     try {
       const { ways } = await call("POST", `${kind}/fit`, { ...this.body(), ...(largest ? { largest } : {}) });
-      this.ways.replaceChildren(...(ways.length ? ways.map((way) => this.way(way)) : [el("p", {}, largest ? "Not even the smallest fits." : "Nothing that keeps model, context and effective batch fits. A smaller model or a shorter context would.")]));
+      this.ways.replaceChildren(...(ways.length ? ways.map((way, place) => this.way(way, place)) : [el("p", {}, largest ? "Not even the smallest fits." : "Nothing that keeps model, context and effective batch fits. A smaller model or a shorter context would.")]));
     } catch (error) {
       this.ways.replaceChildren(el("p", { class: "lt-warning" }, error.message));
     }
   }
 
-  way(way) {
+  way(way, place) {
     const changed = Object.entries(way.changes);
     const use = () => { changes = way.changes; document.getElementById("lt-vram-apply").click(); };
     return el("div", { class: "lt-way" }, verdict(way),
-      el("p", {}, changed.length ? changed.map(([name, value]) => `${name} = ${value}`).join(", ") : "As it is.",
-        way.relative_speed < 1 ? ` About ${Math.round(100 * way.relative_speed)} % of the fastest's speed.` : " The fastest found.", " ",
+      el("p", {}, changed.length ? changed.map(([name, value]) => `${name} = ${value}`).join(", ") + "." : "As it is.",
+        way.relative_speed < 1 ? ` About ${Math.round(100 * way.relative_speed)} % of the fastest's speed.` : place ? " As fast as the first." : " The fastest found.", " ",
         changed.length ? el("button", { type: "button", class: "lt-link", onclick: use }, "Use these settings") : null));
   }
 
