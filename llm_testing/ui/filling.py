@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from llm_testing.ui.draft import Draft, Form, edited, forecast, preset_contents
+from llm_testing.ui.draft import Draft, Form, preset_contents
 from llm_testing.ui.fields import shown
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import COMMAND, QUIET, id_of
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
 FORKED = "The form holds a new run that starts from this checkpoint. Change what you like, then press Start."
 TAKEN_OVER = "The form holds the settings of this run. Change what you like, then press Start."
 SHOWN_FORK = "() => import('/live/static/main.js').then((m) => m.shownFork())"
-WANTED_VALUES = "(...given) => import('/live/static/main.js').then((m) => [m.wantedValues(), ...given.slice(1)])"
+WANTED_VALUES = "() => import('/live/static/main.js').then((m) => m.wantedValues())"
 
 
-def filling_buttons(form: Form) -> tuple[gr.Button, gr.Button]:
-    """The hidden buttons of `wire_filling`."""
-    fork, put = (gr.Button(name, elem_id=id_of(name, form.of), elem_classes="lt-unseen") for name in ("fork", "put"))
-    return fork, put
+def hidden_buttons(form: Form) -> dict[str, gr.Button]:
+    """fork fills the whole form and put some of its fields; edited is an edit that no field tells of."""
+    names = ("fork", "put", "edited")
+    return {name: gr.Button(name, elem_id=id_of(name, form.of), elem_classes="lt-unseen") for name in names}
 
 
-def wire_filling(parts: FormParts, buttons: tuple[gr.Button, gr.Button]) -> None:
+def wire_filling(parts: FormParts) -> None:
     """Have the script fill the whole form, or put values into some of its fields."""
-    fork, put = buttons
-    _wire_fork(parts, fork)
-    _wire_put(parts, put)
+    _wire_fork(parts, parts.hidden["fork"])
+    _wire_put(parts, parts.hidden["put"])
 
 
 def _wire_fork(parts: FormParts, fork: gr.Button) -> None:
@@ -52,20 +51,18 @@ def _wire_put(parts: FormParts, put: gr.Button) -> None:
     """What the page's script puts into a field, as if a hand had: an upload that has come."""
     form, wanted = parts.form, gr.JSON(visible=False)
 
-    def on_put(given: dict[str, Any], preset: str, kept: Any, *contents: Any) -> list[Any]:
+    def on_put(given: dict[str, Any]) -> list[Any]:
         at_first = form.by_name(preset_contents(form, form.first_preset))
-        put_in = {
-            name: at_first[name] if value is None else shown(form.options[name], value)
-            for name, value in given.items()
-            if name in form.options
-        }
-        now = form.by_name(contents) | put_in
-        draft, _ = edited(form, preset, list(now.values()), kept)
-        updates = [_put_update(form, name, now[name]) if name in put_in else gr.skip() for name in form.options]
-        return [*updates, forecast(form, draft.contents), draft.kept(form)]
+        return [
+            _put_update(form, name, at_first[name] if given[name] is None else shown(option, given[name]))
+            if name in given
+            else gr.skip()
+            for name, option in form.options.items()
+        ]
 
-    inputs = [wanted, parts.preset, parts.draft, *parts.every]
-    put.click(on_put, inputs, [*parts.every, parts.summary, parts.draft], js=WANTED_VALUES, **QUIET)
+    # Then an edit like any other: of edits the last one counts, also where an earlier one is answered late.
+    tell = f"() => document.getElementById('{id_of('edited', form.of)}').click()"
+    put.click(on_put, wanted, parts.every, js=WANTED_VALUES, **QUIET).then(None, js=tell)
 
 
 def _put_update(form: Form, name: str, content: Any) -> Any:

@@ -11,7 +11,7 @@ from llm_testing.config.option import Option
 from llm_testing.errors import ConfigError
 from llm_testing.ui.draft import Draft, Form, edited, forecast, preset_contents, problems_shown, restored
 from llm_testing.ui.fields import ONLY_WITH, control, depending, is_on, values_of
-from llm_testing.ui.filling import filling_buttons, wire_filling
+from llm_testing.ui.filling import hidden_buttons, wire_filling
 from llm_testing.ui.messages import note, tells_user
 from llm_testing.ui.parts import COMMAND, QUIET, WAKE, drawn_by_script, id_of
 
@@ -29,6 +29,7 @@ class FormParts:
     controls: Mapping[str, gr.components.Component]
     summary: gr.HTML
     starters: Mapping[gr.Button, bool]
+    hidden: Mapping[str, gr.Button]
 
     @property
     def every(self) -> list[gr.components.Component]:
@@ -74,10 +75,10 @@ def form_column(page: gr.Blocks, form: Form, draft: gr.BrowserState) -> FormPart
                           interactive=False)  # fmt: skip
         enqueue = gr.Button("Add to queue", elem_id=id_of("enqueue", form.of), elem_classes="lt-enqueue",
                             interactive=False)  # fmt: skip
-        hidden = filling_buttons(form)
-    parts = FormParts(form, draft, preset, controls, summary, {start: False, enqueue: True})
+        hidden = hidden_buttons(form)
+    parts = FormParts(form, draft, preset, controls, summary, {start: False, enqueue: True}, hidden)
     _wire(page, parts)
-    wire_filling(parts, hidden)
+    wire_filling(parts)
     return parts
 
 
@@ -140,6 +141,7 @@ def _wire(page: gr.Blocks, parts: FormParts) -> None:
     # A text box does not tell of text that was pasted or dropped in, until it is left.
     edits = [component.input for component in every]
     edits += [component.blur for component in every if isinstance(component, gr.Textbox)]
+    edits.append(parts.hidden["edited"].click)
     said = [parts.summary, parts.draft, *(parts.controls[name] for name in form.filled)]
     gr.on(edits, on_edit, [parts.preset, parts.draft, *every], said, trigger_mode="always_last", **QUIET)
     deciding = {ONLY_WITH[name][0] for name in depending(parts.controls)}
