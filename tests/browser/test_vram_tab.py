@@ -62,9 +62,14 @@ def test_the_form_says_whether_the_draft_fits_and_the_tab_measures_and_fits_a_ph
     page.wait_for_selector(".lt-fit .lt-memory", timeout=TRACED)
     assert "this machine" in page.inner_text(".lt-fit")
     open_tab(page)
+    medium = page.text_content(".lt-vram .lt-figures")
     choices = page.locator("#lt-vram-pretraining-config_name input")
     choices.click()
     page.get_by_role("option", name="nano").click()
+    # Until then three real steps would be those of the model before, which may not fit here.
+    page.wait_for_function(
+        "(before) => document.querySelector('.lt-vram .lt-figures')?.textContent !== before", arg=medium
+    )
     settled(page)
     page.click("#lt-vram-probe")
     page.wait_for_function(
