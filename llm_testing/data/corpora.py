@@ -218,10 +218,8 @@ def download(name: str, cache_dir: Path, report: Report, check: Check) -> Path |
     source, stem = _where(name)
     if source:
         return bring(source, stem, name, cache_dir, report, check)
-    if is_upload(name):
-        find_upload(name, cache_dir)  # refuses what there is not
-    elif not find_corpus(name):
-        _own_path(name)
+    if not find_corpus(name):
+        _own_path(name, cache_dir)  # refuses what there is not
     return None
 
 
@@ -240,8 +238,7 @@ def open_corpus(name_or_path: str, cache_dir: Path, report: Report, check: Check
     if source:
         brought = open_path(bring(source, stem, name_or_path, cache_dir, report, check), name_or_path)
         return transformed(brought, corpus.transforms) if corpus else brought
-    own = find_upload(name_or_path, cache_dir) if is_upload(name_or_path) else _own_path(name_or_path)
-    return open_path(own, name_or_path)
+    return open_path(_own_path(name_or_path, cache_dir), name_or_path)
 
 
 def preview(
@@ -290,7 +287,9 @@ def _tiny(name: str, cache_dir: Path, report: Report, check: Check) -> Documents
     return open_path(_tiny_path(), name)
 
 
-def _own_path(value: str) -> Path:
+def _own_path(value: str, cache_dir: Path) -> Path:
+    if is_upload(value):
+        return find_upload(value, cache_dir)
     path = Path(value).expanduser()
     try:
         if value.strip() and path.exists():

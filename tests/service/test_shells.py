@@ -4,7 +4,6 @@ The card is this machine's memory under another name: what is decided and let go
 """
 
 import gc
-import time
 import weakref
 from collections.abc import Callable
 
@@ -110,13 +109,11 @@ def test_a_run_of_another_machines_card_is_talked_to_on_this_ones(lab, card):
 def test_a_run_that_starts_gets_the_whole_card_and_an_answer_that_is_being_written_ends(lab, card, body):
     writing = answer(lab, sampling=LONG)
     next(writing)
-    shell = lab.finetuning.chats._kept
-    model = weakref.ref(shell.model)
-    del shell
+    model, left = weakref.ref(lab.finetuning.chats._kept.model), lab.finetuning.chats._kept.left
     lab.finetuning.start({**body, "seed": 2, "max_steps": 100_000, "eval_steps": 50_000})
+    assert left.wait(60)
     with pytest.raises(Busy, match="the card is its own now"):
-        for _ in writing:
-            time.sleep(0.01)  # as long as it takes whoever reads it
+        list(writing)
     until(lambda: lab.live() and lab.live().step > 0)
     assert card.freed == 1 and model() is None, "nothing of the model is left"
     assert list(answer(lab, "live"))[-1].done
