@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from llm_testing.api.gate import Gate
 from llm_testing.api.rest import rest_routes
+from llm_testing.api.turnstile import Turnstile
 from llm_testing.service.doors import TokenDoor
 from llm_testing.service.lab import Lab
 from tests.service.parts import TINY
@@ -23,7 +24,7 @@ LONG = {**BODY, "max_steps": 100_000, "learning_rate": 1e-4, "intermediate_val_f
 
 def served(lab: Lab, door: TokenDoor | None = None, host: str = f"127.0.0.1:{PORT}", **headers: str) -> TestClient:
     """A client that asks as `host`, with these headers."""
-    app = Gate(Starlette(routes=rest_routes(lab)), door=door)
+    app = Gate(Turnstile(Starlette(routes=rest_routes(lab))), door=door)
     scheme = "http" if host.rpartition(":")[2].isdigit() else "https"
     client = TestClient(app, base_url=f"{scheme}://{host}")
     client.headers.update({name.replace("_", "-"): value for name, value in headers.items()})

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 import httpx
 import pytest
@@ -13,6 +13,9 @@ from starlette.applications import Starlette
 
 from llm_testing.api.gate import Gate
 from llm_testing.api.rest import rest_routes
+from llm_testing.api.turnstile import Turnstile
+from llm_testing.service.budgets import BUDGETS, Kind
+from llm_testing.service.roles import Role
 from tests.api.served import AT, BODY
 from tests.api.tuning_parts import body_at
 from tests.service.parts import run, until
@@ -21,7 +24,8 @@ from tests.service.parts import run, until
 @pytest.fixture
 def url(lab) -> Iterator[str]:
     """Where a lab's calls are served."""
-    config = uvicorn.Config(Gate(Starlette(routes=rest_routes(lab))), port=0, log_level="warning", lifespan="off")
+    app = Gate(Turnstile(Starlette(routes=rest_routes(lab))))
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
@@ -97,17 +101,29 @@ def test_a_run_that_there_is_not_is_refused_before_the_stream_begins(url):
     assert httpx.get(f"{url}{AT}/events?run_id=..").status_code == 400
 
 
-def test_a_reader_that_leaves_makes_room_for_another(url, lab, monkeypatch):
-    monkeypatch.setattr("llm_testing.api.stream.MOST_STREAMS", 1)
-    with followed(url) as events:
-        next(events)
-        assert httpx.get(f"{url}{AT}/events").status_code == 409
+def test_of_300_streams_that_are_opened_at_once_exactly_the_cap_is_served_and_a_leaver_makes_room(url):
+    cap = BUDGETS[Role.OWNER].shares[Kind.STREAMS].together
 
-    def free() -> bool:
-        with httpx.stream("GET", f"{url}{AT}/events") as reply:
-            return reply.status_code == 200
+    async def flood() -> None:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client, AsyncExitStack() as open_ones:
 
-    until(free)
+            async def opened() -> httpx.Response:
+                return await open_ones.enter_async_context(client.stream("GET", f"{AT}/events"))
+
+            replies = await asyncio.gather(*(opened() for _ in range(300)))
+            codes = [reply.status_code for reply in replies]
+            assert codes.count(200) == cap == 64 and codes.count(429) == 300 - cap
+            refused = next(reply for reply in replies if reply.status_code == 429)
+            assert "event streams" in (await refused.aread()).decode() and int(refused.headers["retry-after"]) >= 1
+            assert (await client.get("/api/health")).status_code == 200
+            await next(reply for reply in replies if reply.status_code == 200).aclose()
+            async with asyncio.timeout(30):
+                while (await opened()).status_code != 200:
+                    await asyncio.sleep(0.05)  # the server hears of a leaver at its next word to it
+            assert (await opened()).status_code == 429
+
+    asyncio.run(flood())
 
 
 def test_a_stream_of_fine_tuning_is_silent_about_pretraining(url, lab, tmp_path):
