@@ -9,6 +9,7 @@
     |- WrongState             a command that does not fit the run's state (REST: 409)
     |  `- Busy                another run holds the trainer (REST: 409)
     |- NotAllowed             who asks may not do that in this place (REST: 403, or 401 for one who is unknown)
+    |- TooMany                more at once than who asks may have (REST: 429, with Retry-After)
     |- NotEnoughMemory        the run cannot fit this machine
     |- NotEnoughDisk          the disk is full, or would be
     |- DamagedRun             a run folder that cannot be trusted, with file and reason
@@ -80,6 +81,14 @@ class NotAllowed(UserError):
 
     def __init__(self, message: str, unknown: bool = False):
         self.unknown = unknown
+        super().__init__(message)
+
+
+class TooMany(UserError):
+    """More at once than who asks may have of the server; the same may be asked again after a while."""
+
+    def __init__(self, message: str, retry_after_s: int):
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from llm_testing.api.body import Receive, Scope, Send
 from llm_testing.api.live import answer_of, plain
+from llm_testing.api.turnstile import share_of
 from llm_testing.config.option import Options, options_of
 from llm_testing.config.text import parse_texts
-from llm_testing.errors import BadRunId, ConfigError, NotAllowed, NotFound, Problem, UserError, WrongState
+from llm_testing.errors import BadRunId, ConfigError, NotAllowed, NotFound, Problem, TooMany, UserError, WrongState
+from llm_testing.service.budgets import Kind
 from llm_testing.service.discreet import discreet
 from llm_testing.service.lab import Lab
 from llm_testing.service.roles import ACTIONS, check, may
@@ -37,7 +41,6 @@ class Asked:
     Args:
         path: what stands in the address.
         query, body: checked values; what was left out has its default.
-        streams: the event streams that are open.
         kind: of run that the call is about, as run.json calls it.
     """
 
@@ -46,7 +49,6 @@ class Asked:
     path: dict[str, str]
     query: Any
     body: Any
-    streams: set[object]
     kind: str = "pretrain"
 
     def given(self) -> dict[str, Any]:
@@ -65,6 +67,7 @@ class Call:
         names: the options of the body that are offered; None offers all.
         alone: one at a time, since it computes.
         streams: the body is the call's own to read, piece by piece; it may be as large as the gate lets in.
+        before: refuses an asker whom `needs` alone lets pass, before the body is read.
         named: its name among the endpoints of Gradio's clients, or "" for none.
         kind: of run that it is about where no run is named: pretrain or finetune.
     """
@@ -80,6 +83,7 @@ class Call:
     alone: bool = False
     media_type: str = "application/json"
     streams: bool = False
+    before: Callable[[Request], None] | None = None
     named: str = ""
     kind: str = "pretrain"
 
@@ -87,7 +91,17 @@ class Call:
         if self.needs not in ACTIONS and self.needs != "anything":
             raise ValueError(f"{self.method} {self.address} needs {self.needs!r}, which is no action.")
 
+    @property
+    def takes(self) -> Kind | None:
+        """Of which share of its asker's it needs one until its last byte is sent, instead of a turn; None for none."""
+        if self.streams:
+            return Kind.UPLOADS
+        if self.media_type == EVENT_STREAM:
+            return Kind.STREAMS
+        return Kind.DOWNLOADS if self.needs == "download" and self.media_type != "application/json" else None
 
+
+EVENT_STREAM = "text/event-stream"
 _IN_PATH = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -107,24 +121,24 @@ class Calls:
     lab: Lab
     table: tuple[Call, ...]
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    streams: set[object] = field(default_factory=set)
 
     def routes(self) -> list[Route]:
         """A route for each call, in the order of the table."""
-        return [Route(call.address, self._route(call), methods=[call.method]) for call in self.table]
+        return [Route(call.address, _Endpoint(self, call), methods=[call.method]) for call in self.table]
 
-    def _route(self, call: Call) -> Callable[[Request], Any]:
-        async def route(request: Request) -> Response:
-            try:
-                if call.needs != ANYTHING:
-                    check(request, call.needs)
-                query, body = query_of(request, call), await body_of(request, call)
-                asked = Asked(self.lab, request, dict(request.path_params), query, body, self.streams, call.kind)
-                return await self._answer(call, asked)
-            except UserError as error:
-                return refusal(error, request, self.lab)
-
-        return route
+    async def answer(self, call: Call, request: Request, share: ExitStack) -> Response:
+        """A call's answer, or a refusal of it; what it takes is given back when `share` ends."""
+        try:
+            if call.needs != ANYTHING:
+                check(request, call.needs)
+            if call.before:
+                call.before(request)
+            if call.takes:
+                share.enter_context(share_of(request, call.takes))
+            query, body = query_of(request, call), await body_of(request, call)
+            return await self._answer(call, Asked(self.lab, request, dict(request.path_params), query, body, call.kind))
+        except UserError as error:
+            return refusal(error, request, self.lab)
 
     async def _answer(self, call: Call, asked: Asked) -> Response:
         if inspect.iscoroutinefunction(call.run):
@@ -138,6 +152,19 @@ class Calls:
             return answer
         body = await run_in_threadpool(lambda: answer_of(shown_to(asked.request, answer, self.lab)).body)
         return Response(body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """A call as an ASGI app: what it takes is held until its answer is sent, or its reader has gone."""
+
+    calls: Calls
+    call: Call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as share:
+            response = await self.calls.answer(self.call, Request(scope, receive, send), share)
+            await response(scope, receive, send)
 
 
 def shown_to(request: Request, answer: Any, lab: Lab) -> Any:
@@ -194,6 +221,8 @@ def refusal(error: UserError, request: Request, lab: Lab) -> Response:
     status = status_of(error)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
+    if isinstance(error, TooMany):
+        headers["retry-after"] = str(error.retry_after_s)
     return Response(answer_of(shown_to(request, answer, lab)).body, status, headers, "application/json")
 
 
@@ -201,5 +230,5 @@ def status_of(error: UserError) -> int:
     """The HTTP status of a user's error."""
     if isinstance(error, NotAllowed):
         return 401 if error.unknown else 403
-    kinds = ((BadRunId, 400), (NotFound, 404), (WrongState, 409))
+    kinds = ((BadRunId, 400), (NotFound, 404), (WrongState, 409), (TooMany, 429))
     return next((status for kind, status in kinds if isinstance(error, kind)), 422)

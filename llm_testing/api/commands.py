@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from llm_testing.api.bodies import After, EventsQuery, SampleRequest, StopRequest, WhichRun
-from llm_testing.api.calls import Asked, Call
+from llm_testing.api.calls import EVENT_STREAM, Asked, Call
 from llm_testing.api.earlier import STATUS_OF, generations, point, shown_run, status
 from llm_testing.api.stream import follow
 from llm_testing.config.option import Options, options_of
@@ -146,5 +146,5 @@ def commands_at(at: str, kind: str, prefix: str = "") -> tuple[Call, ...]:
         call("GET", "metrics", "look", metrics, "metrics", query=After),
         call("GET", "samples", "look", samples, "samples", query=After),
         call("GET", "log", "look", log, "log", query=After),
-        call("GET", "events", "look", follow, "", query=EventsQuery, media_type="text/event-stream"),
+        call("GET", "events", "look", follow, "", query=EventsQuery, media_type=EVENT_STREAM),
     )

@@ -27,6 +27,8 @@ def _endpoint(call: Call, lab: Lab) -> Endpoint:
     def run(request: Any, values: dict[str, Any]) -> Any:
         if call.needs != ANYTHING:
             check(request, call.needs)
+        if call.before:
+            call.before(request)
         given = {name: value for name, value in values.items() if value is not None}
         return plain(shown_to(request, call.run(_asked(call, lab, request, given)), lab))
 
@@ -45,4 +47,4 @@ def _asked(call: Call, lab: Lab, request: Any, given: dict[str, Any]) -> Asked:
     query = {name: given[name] for name in call.query.model_fields if name in given}
     body = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items() if name in call.body.model_fields}
     path = {name: given[name] for name in in_path(call)}
-    return Asked(lab, request, path, call.query.build(query), call.body.build(body), set(), call.kind)
+    return Asked(lab, request, path, call.query.build(query), call.body.build(body), call.kind)

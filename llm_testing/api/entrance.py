@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from llm_testing.service.budgets import client_of
 from llm_testing.service.doors import ENTRY, TokenDoor
 from llm_testing.service.places import Place
 from llm_testing.service.roles import Role
@@ -60,6 +61,9 @@ def viewer_may(method: str, path: str) -> bool:
 def _enter(door: TokenDoor, scope: Any, secure: bool) -> Response:
     token = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
     if door.role_of_token(token) == Role.NOBODY:
+        # Only a wrong token is ever told to wait, so nobody can lock the owner out by trying.
+        if wait_s := door.logins.wrong(client_of(scope, door.place)):
+            return PlainTextResponse(f"Too many wrong links. Wait {wait_s} s.", 429, {"retry-after": str(wait_s)})
         return PlainTextResponse("This link is not valid any more. " + UNKNOWN, 403, {"cache-control": "no-store"})
     # A page, not a redirect: after one that began on another site the browser would hold a strict cookie back.
     answer = HTMLResponse(OPENED, headers={"cache-control": "no-store"})

@@ -17,13 +17,22 @@ def start(asked: Asked) -> dict[str, Any]:
     """Start a run; while another is active it is refused, or waits in the queue."""
     values = asked.given()
     if not may(asked.request, "start"):
-        check(asked.request, "try")
         return started(asked, asked.lab.start_demo(values))
     check_corpora(asked.request, values)
     how = {name: values.pop(name) for name in ("preset", "queue", "request_id", "force") if name in values}
     if values.get("resume_from"):
         values["resume_from"] = _checkpoint_named(asked, values["resume_from"])
     return started(asked, asked.lab.start(values, **how))
+
+
+def may_start(request: Any) -> None:
+    """Refuse who may neither start runs nor try the demo's one.
+
+    Raises:
+        NotAllowed: naming the action.
+    """
+    if not may(request, "start"):
+        check(request, "try")
 
 
 def _checkpoint_named(asked: Asked, text: str) -> str:
@@ -76,7 +85,7 @@ def move(asked: Asked) -> dict[str, Any]:
 
 
 COMMANDS = (
-    Call("POST", f"{AT}/start", "look", start, named="start", body=StartRequest, answer=Status),
+    Call("POST", f"{AT}/start", "look", start, named="start", body=StartRequest, answer=Status, before=may_start),
     Call("POST", f"{AT}/preview", "look", preview, named="preview", body=StartRequest),
     Call(
         "POST",

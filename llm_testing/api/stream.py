@@ -13,10 +13,10 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from llm_testing.api.calls import Asked, shown_to
+from llm_testing.api.calls import EVENT_STREAM, Asked, shown_to
 from llm_testing.api.earlier import generations, point, status
 from llm_testing.api.live import answer_of
-from llm_testing.errors import UserError, WrongState
+from llm_testing.errors import UserError
 
 LOOK_EVERY_S = 0.5
 """A trainer may report a thousand times a second; a reader hears of it twice a second."""
@@ -24,7 +24,6 @@ BEAT_LOOKS = 30
 """A line without meaning now and then, so that proxies keep a quiet stream open."""
 AFAR_LOOKS = 4
 """Looks between two readings of a run that another process trains: only its files tell of it."""
-MOST_STREAMS = 64
 _ID = re.compile(r"([0-9]{8}-[0-9]{6}-[0-9a-z]{4}):(-?\d{1,15}):(-?\d{1,15}):(-?\d{1,15})", re.ASCII)
 
 
@@ -45,13 +44,11 @@ async def follow(asked: Asked) -> Response:
     """The active run's numbers as server-sent events, or those of a named run; goes on when the next run starts."""
     if asked.query.run_id is not None:
         await run_in_threadpool(asked.lab.details, asked.query.run_id)  # refused before the stream has begun
-    if len(asked.streams) >= MOST_STREAMS:
-        raise WrongState(f"{MOST_STREAMS} event streams are open, and no more are served. Close one, or poll metrics.")
     seen = _cursor(asked.request.headers.get("last-event-id", ""), asked.query.run_id)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     if asked.request.method == "HEAD":  # an answer without a body must end, or the connection is of no more use
-        return Response(media_type="text/event-stream", headers=headers)
-    return StreamingResponse(_counted(asked, seen), media_type="text/event-stream", headers=headers)
+        return Response(media_type=EVENT_STREAM, headers=headers)
+    return StreamingResponse(_events(asked, seen), media_type=EVENT_STREAM, headers=headers)
 
 
 def _cursor(text: str, run_id: str | None) -> Cursor | None:
@@ -59,16 +56,6 @@ def _cursor(text: str, run_id: str | None) -> Cursor | None:
     if found and run_id in (None, found[1]):
         return Cursor(found[1], *map(int, found.groups()[1:]))
     return Cursor(run_id) if run_id else None
-
-
-async def _counted(asked: Asked, seen: Cursor | None) -> AsyncIterator[bytes]:
-    this = object()
-    asked.streams.add(this)
-    try:
-        async for chunk in _events(asked, seen):
-            yield chunk
-    finally:
-        asked.streams.discard(this)
 
 
 async def _events(asked: Asked, seen: Cursor | None) -> AsyncIterator[bytes]:

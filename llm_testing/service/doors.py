@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from llm_testing.service.budgets import Budgets, Logins
 from llm_testing.service.places import Place, Setting
 from llm_testing.service.roles import Role
 
@@ -22,11 +23,18 @@ ENTRY = "/enter"
 
 @dataclass(frozen=True)
 class TokenDoor:
-    """The door of a setting; the tokens are made with it and die with the process."""
+    """The door of a setting; the tokens are made with it and die with the process.
+
+    Args:
+        budgets: what those who came in by it hold of the server.
+        logins: who tried wrong tokens.
+    """
 
     setting: Setting
     owner_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     viewer_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    budgets: Budgets = field(default_factory=Budgets, repr=False, compare=False)
+    logins: Logins = field(default_factory=Logins, repr=False, compare=False)
 
     @property
     def place(self) -> Place:

@@ -1,6 +1,7 @@
 """`Lab`: everything that page, REST, command line and agents can do, as plain functions over one runs folder."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -60,7 +61,7 @@ class Lab:
         self._store = RunStore(self.runs_dir)
         self._cores = usable_cores(root)
         self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
-        self.crew = Crew()
+        self.crew, self.demo_turn = Crew(), threading.Lock()
         self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew, self.cache_dir / "models")
         self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
         self._reader = Reader(self._store, self.cache_dir)

@@ -17,6 +17,8 @@ from llm_testing.service.doors import TokenDoor
 from llm_testing.service.places import Place, notices, runs_dir_of, setting_of, why_refused
 from llm_testing.store.places import default_cache_dir
 from llm_testing.ui.assets import page_head
+from llm_testing.ui.connections import limit_connections
+from llm_testing.ui.joins import limit_joins
 from llm_testing.ui.share import LASTS, NoLink, close_tunnels, open_tunnel
 from llm_testing.ui.theme import theme
 
@@ -88,11 +90,13 @@ def open_page(
     for name in OWN_SWITCHES:
         os.environ.pop(name, None)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    page.queue(max_size=64, api_open=False)
+    page.queue(api_open=False)
+    limit_joins(page._queue)
     try:
         _, url, _ = _launched(page, address, port, routes, lifespan)
     except OSError as error:
         sys.exit(f"The page could not be opened at {address}: {error} Give another --port or --server-name.")
+    limit_connections(page.server)
     return url
 
 
