@@ -3,16 +3,19 @@
 It stands inside of Gradio's own layers, since on a Space its session says who asks.
 """
 
+from contextlib import ExitStack
 from typing import Any
 
 from llm_testing.api.body import BODY, Asgi, Body, Receive, Refusal, Scope, Send, refuse
 from llm_testing.errors import TooMany
-from llm_testing.service.budgets import Kind, Slot, client_of
+from llm_testing.service.budgets import JOIN_SHARE, Kind, Slot, client_of
 from llm_testing.service.doors import TokenDoor
 from llm_testing.service.roles import DOOR, door_of, role_of
 
 OPEN_PAGES = ("/gradio_api/heartbeat/", "/gradio_api/queue/data")
 """Gradio's answers that last as long as a page is open."""
+JOINS = ("/gradio_api/queue/join", "/gradio_api/call/")
+"""Gradio's two ways into its queue: its page's and clients', and the one for curl."""
 TURN = "llm_testing.turn"
 """Where a request's scope keeps its turn, which goes back early where the answer lasts and has a share of its own."""
 
@@ -35,15 +38,20 @@ class Turnstile:
         body.narrow(door.budgets.table[role].body_bytes)
         if refusal := body.refusal():
             return await refuse(send, refusal)
-        try:
-            if scope["path"].startswith(OPEN_PAGES):
-                slot = door.budgets.take(Kind.PAGES, role, client)
-            else:
-                slot = await door.budgets.turn(role, client)
-        except TooMany as error:
-            return await refuse(send, Refusal(429, str(error), error.retry_after_s))
-        with slot:
-            await self.app({**scope, TURN: slot}, receive, send)
+        held = {}
+        with ExitStack() as stack:
+            try:
+                if scope["path"].startswith(OPEN_PAGES):
+                    stack.enter_context(door.budgets.take(Kind.PAGES, role, client))
+                else:
+                    if scope["method"] == "POST" and scope["path"].startswith(
+                        JOINS
+                    ):  # the answer outlasts this request, so the queue takes it over
+                        held[JOIN_SHARE] = stack.enter_context(door.budgets.take(Kind.JOINS, role, client))
+                    held[TURN] = stack.enter_context(await door.budgets.turn(role, client))
+            except TooMany as error:
+                return await refuse(send, Refusal(429, str(error), error.retry_after_s))
+            await self.app({**scope, **held}, receive, send)
 
 
 def share_of(request: Any, kind: Kind) -> Slot:

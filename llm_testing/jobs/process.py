@@ -3,9 +3,19 @@
 import logging
 import os
 
+try:
+    import resource
+except ImportError:  # Windows, which has no such limit
+    resource = None
+
+MOST_FILES = 4096
+"""Files and connections that a process may have open; a Mac lets it have 256 unless it asks for more."""
+
 
 def prepare_process() -> None:
-    """Let idle OpenMP threads sleep, and quiet a package's remark on import; a user's own settings stay.
+    """Let idle OpenMP threads sleep, quiet a package's remark on import, and ask for enough open files.
+
+    A user's own settings stay.
 
     torch's threads spin while they wait, which slows training several times where other work shares the cores
     (benchmarks/LOG.md, waiting OpenMP threads). Its runtime reads this when torch is first imported.
@@ -14,3 +24,8 @@ def prepare_process() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     # It says on import that an optional package is missing, which nothing here uses.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

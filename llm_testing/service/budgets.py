@@ -95,6 +95,8 @@ BUDGETS = {
     Role.NOBODY: Budget({Kind.REQUESTS: Share(16, 8), Kind.WAITING: Share(64, 32)}, body_bytes=0),
 }
 """The table. Uploads and downloads are rights of the owner's alone, so others have no share of them."""
+JOIN_SHARE = "llm_testing.join"
+"""Where the scope of a call of the page's handlers keeps its share, until the queue takes it over."""
 LOGINS_A_MINUTE = 20
 """Wrong tokens of one client before its next wrong one is told to wait; a right one is let in at once, always."""
 _MINUTE_S = 60.0
@@ -117,6 +119,13 @@ class Slot:
     def is_held(self) -> bool:
         """Whether it was not given back yet."""
         return self._give_back is not None
+
+    def handed_on(self) -> "Slot":
+        """The same in another's hands: what held it until now gives nothing back any more."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is None:
+            raise ValueError("This was given back, or handed on, already.")
+        return Slot(give_back)
 
     def release(self) -> None:
         """Give it back."""

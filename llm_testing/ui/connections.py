@@ -15,7 +15,7 @@ MOST_LEFT_OVER_BYTES = 8 * 2**20
 """Of a body that was refused: its client hears why only if it may go on sending for a while."""
 READS_WITHIN_S = 60.0
 """How long a client may take nothing of an answer that waits for it."""
-MOST_SILENT = 256
+MOST_SILENT = 1024
 """Connections without a request: the oldest makes way for a new one, so nobody is kept out by them."""
 
 
@@ -59,8 +59,8 @@ def limited(protocol: type[Any], headers_within_s: float, most_silent: int) -> t
         def on_message_complete(self) -> None:
             left_over = self._has_left_over()
             super().on_message_complete()
-            if left_over:  # the end of a body that nobody read
-                self.transport.close()
+            if left_over:  # its end; what comes now are the next request's headers, and the clock goes on
+                self.cycle.more_body, self._idle_bytes = False, 0
 
         def on_response_complete(self) -> None:
             super().on_response_complete()

@@ -50,11 +50,11 @@ def test_calls_whose_answers_nobody_fetches_keep_no_owner_out_and_are_thrown_awa
     assert int(refused.headers["retry-after"]) >= 1 and "handlers" in refused.json()["detail"]
     with app.client() as client:
         assert called(client, app.bearer("owner"), index, []) == "done"
-        joins._fetched_within_s = 0
+        joins.fetched_within_s = 0
         until(lambda: not any(session.startswith("orphan") for session in queue.pending_messages_per_session), 30)
         assert not any(session.startswith("orphan") for session in queue.pending_event_ids_session)
         assert queue.event_ids_to_events == {} and queue.event_analytics == {}
-        joins._fetched_within_s = 15
+        joins.fetched_within_s = 15
         for _ in range(3 * JOINS.a_client):  # a share comes back as soon as an answer was fetched
             assert called(client, app.bearer("viewer"), index, []) == "done"
 
@@ -62,13 +62,21 @@ def test_calls_whose_answers_nobody_fetches_keep_no_owner_out_and_are_thrown_awa
 def test_an_answer_that_is_waited_for_is_not_thrown_away(app):
     """The stream is open before the call, as a page's is, and it is open while others' orphans are swept."""
     index, joins = by_name(app, "health"), app.page._queue.push.__self__
-    joins._fetched_within_s = 0
+    joins.fetched_within_s = 0
     try:
         with app.client(**app.bearer("viewer")) as client:
             for _ in range(5):
                 assert called(client, {}, index, []) == "done"
     finally:
-        joins._fetched_within_s = 15
+        joins.fetched_within_s = 15
+
+
+def test_the_way_in_for_curl_counts_as_one_into_the_queue(app):
+    with app.client(**app.bearer("owner")) as client:
+        reply = client.post("/gradio_api/call/health", json={"data": []})
+        assert reply.status_code == 200 and app.door.budgets.taken(Kind.JOINS, Role.OWNER) == 1
+        said = client.get(f"/gradio_api/call/health/{reply.json()['event_id']}").text
+        assert "event: complete" in said and app.door.budgets.taken(Kind.JOINS, Role.OWNER) == 0
 
 
 def test_wrong_links_are_told_to_wait_and_the_right_one_opens_all_the_same(app):

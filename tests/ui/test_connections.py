@@ -147,6 +147,18 @@ def test_who_sends_a_body_that_nobody_reads_hears_the_answer_and_cannot_go_on_fo
     talk(patient, story)
 
 
+def test_a_connection_goes_on_after_a_body_that_nobody_read(patient):
+    async def story(reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+        assert b"200" in await reader.readuntil(b"\r\n\r\nxx")
+        writer.write(b"x" * 200_000)
+        for _ in range(2):
+            writer.write(GET)
+            assert b"200" in await reader.readuntil(b"\r\n\r\nxx")
+
+    talk(patient, story)
+
+
 def test_who_reads_nothing_of_an_answer_is_let_go(patient, monkeypatch):
     monkeypatch.setattr(connections, "READS_WITHIN_S", 0.2)
 
