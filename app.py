@@ -13,6 +13,7 @@ from llm_testing.api.endpoints import endpoints_of  # noqa: E402
 from llm_testing.api.gate import gate_of  # noqa: E402
 from llm_testing.api.routes import routes_of  # noqa: E402
 from llm_testing.jobs.signals import on_stop_signals  # noqa: E402
+from llm_testing.jobs.streams import escape_streams  # noqa: E402
 from llm_testing.service.lab import Lab  # noqa: E402
 from llm_testing.ui.assets import addresses  # noqa: E402
 from llm_testing.ui.launch import arguments, close_tunnels, open_page, way_in  # noqa: E402
@@ -20,6 +21,7 @@ from llm_testing.ui.page import build_page  # noqa: E402
 
 
 def main() -> None:
+    escape_streams()  # before the server's logs take their stream
     given = arguments(Path(__file__).parent)
     door, place = given.door, given.door.setting
     lab, stop = Lab(given.runs_dir, given.cache_dir, leave_a_core=True), threading.Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from llm_testing.cli.answer import FAILED, OK, print_json, print_lines, table
@@ -100,6 +99,6 @@ def _fit(lab: Lab, config: Any, args: argparse.Namespace) -> int:
         ]
         print_lines(table(["change", "reserved", "speed"], rows))
     if not ways:
-        sys.stderr.write(f"Nothing that could be changed makes this run fit {budget.name}.\n")
+        print_lines([f"Nothing that could be changed makes this run fit {budget.name}."], error=True)
         return FAILED
     return OK

@@ -1,11 +1,10 @@
 """`runs ...`: what is in the runs folder, and acting on it."""
 
 import argparse
-import sys
 from dataclasses import asdict
 from typing import Any
 
-from llm_testing.cli.answer import FAILED, OK, print_json, print_lines, table
+from llm_testing.cli.answer import FAILED, OK, print_json, print_lines, print_text, table
 from llm_testing.cli.door import open_lab
 from llm_testing.cli.flags import given_values
 from llm_testing.cli.terminal import duration
@@ -49,18 +48,19 @@ def show(args: argparse.Namespace) -> int:
         lines.append(f"time in the run: {duration(result['elapsed_s'])}")
     lines += ["", *table(("option", "value"), details["config"].items())]
     lines += ["", *_what_can_be_done(details)]
+    print_lines(lines)
+    # A text of an option may have line breaks, which belong to the command.
+    print_text(f"\n{details['repeat'].get('cli') or details['repeat']['reason']}\n")
     checkpoints = [(point["id"], ", ".join(point.get("kinds", [])), point["bytes"]) for point in details["checkpoints"]]
     if checkpoints:
-        lines += ["", *table(("checkpoint", "kept as", "bytes"), checkpoints)]
-    print_lines(lines)
+        print_lines(["", *table(("checkpoint", "kept as", "bytes"), checkpoints)])
     return OK
 
 
 def _what_can_be_done(details: dict[str, Any]) -> list[str]:
     possible = [name for name, reason in details["actions"].items() if reason is None]
     lines = [f"can: {', '.join(possible) or 'nothing'}"]
-    lines += [f"cannot {name}: {reason}" for name, reason in details["actions"].items() if reason is not None]
-    return [*lines, "", details["repeat"].get("cli") or details["repeat"]["reason"]]
+    return lines + [f"cannot {name}: {reason}" for name, reason in details["actions"].items() if reason is not None]
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def restore(args: argparse.Namespace) -> int:
 
 
 def _say_refused(done: dict[str, Any]) -> int:
-    sys.stderr.write("".join(f"{run_id}: {' '.join(reason.split())}\n" for run_id, reason in done["refused"].items()))
+    print_lines((f"{run_id}: {' '.join(reason.split())}" for run_id, reason in done["refused"].items()), error=True)
     return FAILED if done["refused"] else OK
 
 

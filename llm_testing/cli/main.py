@@ -2,17 +2,23 @@
 
 import argparse
 import contextlib
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from llm_testing.cli import estimates, sweeps, texts, training
-from llm_testing.cli.answer import FAILED, INTERRUPTED, WRONG_USE
+from llm_testing.cli.answer import (
+    FAILED,
+    INTERRUPTED,
+    WRONG_USE,
+    close_stdout,
+    print_lines,
+    stdout_for_json,
+)
 from llm_testing.cli.flags import add_flags, problem_lines, refuse_unknown
 from llm_testing.cli.run_commands import RUN_COMMANDS
+from llm_testing.config.escapes import escape_controls
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.history import RunsQuery
 from llm_testing.config.option import options_of
@@ -30,6 +36,7 @@ from llm_testing.errors import (
     NotFound,
     UserError,
 )
+from llm_testing.jobs.streams import streams_escaped
 from llm_testing.store.places import RUNS
 
 PROGRAM = "python -m llm_testing"
@@ -45,15 +52,20 @@ class _Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-(\d|\.\d|inf$|nan$)")
 
     def error(self, message: str) -> None:
-        self.exit(WRONG_USE, f"{self.prog}: {message}. --help lists what there is.\n")
+        self.exit(WRONG_USE, f"{self.prog}: {escape_controls(message)}. --help lists what there is.\n")
 
 
 def main(argv: list[str]) -> int:
     """Run one command; its exit status."""
+    with streams_escaped():
+        return _status(argv)
+
+
+def _status(argv: list[str]) -> int:
     try:
         args, unknown = build_parser().parse_known_args(argv)
         refuse_unknown(unknown, args.known_flags)
-        with _stdout_kept_for_json(args):
+        with stdout_for_json() if args.json else contextlib.nullcontext():
             return args.command(args)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
@@ -67,8 +79,7 @@ def main(argv: list[str]) -> int:
         _say("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output, such as `head`, has closed it; the interpreter must not try to flush the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_stdout()
         return FAILED
 
 
@@ -254,15 +265,5 @@ def _number(kind: type, least: float, most: float) -> Callable[[str], Any]:
     return read
 
 
-@contextlib.contextmanager
-def _stdout_kept_for_json(args: argparse.Namespace) -> Iterator[None]:
-    """With --json whatever a package prints goes to stderr."""
-    if not args.json:
-        yield
-        return
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
 def _say(*lines: str) -> None:
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    print_lines(lines, error=True)

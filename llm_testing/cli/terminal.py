@@ -4,7 +4,9 @@ import shutil
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from llm_testing.config.escapes import escape_controls
 from llm_testing.jobs.progress import Progress
+from llm_testing.jobs.streams import escaped
 
 _TERMINAL_S = 0.2
 _LOG_S = 5.0
@@ -31,7 +33,7 @@ class ProgressLine:
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float], view: Callable[[], View | None] = lambda: None):
-        self._stream, self._clock, self._view = stream, clock, view
+        self._stream, self._clock, self._view = escaped(stream), clock, view
         self._on_terminal = stream.isatty()
         self._every_s = _TERMINAL_S if self._on_terminal else _LOG_S
         self._next_s = clock()
@@ -48,10 +50,10 @@ class ProgressLine:
         if now < self._next_s:
             return
         self._next_s = now + self._every_s
-        line = progress_line(progress, view)
+        line = escape_controls(progress_line(progress, view))
         if self._on_terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write("\r" + line[:width].ljust(width))
+            self._stream.overwrite(line[:width].ljust(width))
             self._line_open = True
         else:
             self._stream.write(line + "\n")
@@ -60,7 +62,7 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """Write a line of its own."""
         self.close()
-        self._stream.write(text + "\n")
+        self._stream.write(escape_controls(text) + "\n")
         self._stream.flush()
 
     def close(self) -> None:

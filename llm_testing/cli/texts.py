@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from llm_testing.cli.answer import OK, print_json, print_lines, table
+from llm_testing.cli.answer import OK, print_json, print_lines, print_text, table
 from llm_testing.cli.door import new_sampling, open_lab
 from llm_testing.cli.tables import markdown_tables, plain_tables, preset_table, rewrite
 from llm_testing.cli.terminal import ProgressLine
@@ -39,11 +39,10 @@ def generate(args: argparse.Namespace) -> int:
         print_json({"checkpoint": args.what, "prompt": args.prompt, "text": "".join(pieces)})
         return OK
     if not answers:
-        sys.stdout.write(args.prompt)  # an answer stands alone, a continuation does not
+        print_text(args.prompt)  # an answer stands alone, a continuation does not
     for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+        print_text(piece)
+    print_text("\n")
     return OK
 
 
@@ -82,7 +81,7 @@ def list_models(args: argparse.Namespace) -> int:
 
 def repeat(args: argparse.Namespace) -> int:
     """What repeats a run: its command line, or a file for --config, or lines of Python."""
-    print_lines([open_lab(args).finetuning.exports.repeat(args.run_id)[args.form]])
+    print_text(open_lab(args).finetuning.exports.repeat(args.run_id)[args.form] + "\n")
     return OK
 
 
@@ -132,5 +131,5 @@ def options(args: argparse.Namespace) -> int:
         changed = rewrite(args.into, tables)
         print_lines([f"{args.into} is {'rewritten' if changed else 'up to date'}."])
     else:
-        sys.stdout.write(markdown_tables(declared) if args.markdown else plain_tables(declared))
+        print_text(markdown_tables(declared) if args.markdown else plain_tables(declared))
     return OK

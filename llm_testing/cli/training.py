@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from llm_testing.cli.answer import FAILED, INTERRUPTED, OK, WRONG_USE, print_json
+from llm_testing.cli.answer import FAILED, INTERRUPTED, OK, WRONG_USE, print_json, print_text
 from llm_testing.cli.door import open_lab
 from llm_testing.cli.flags import given_values
 from llm_testing.cli.terminal import ProgressLine, duration
@@ -101,11 +101,11 @@ def _run(lab: Lab, work: Callable[..., str], as_json: bool) -> int:
     if failure:
         line.say(" ".join(failure.message.split()))
         if failure.traceback:
-            sys.stderr.write(failure.traceback)
+            print_text(failure.traceback, error=True)
             return FAILED
         # What a user caused before the first point is wrong input; later it is a run that failed.
         return FAILED if num_points else WRONG_USE
-    (sys.stderr if as_json else sys.stdout).write(_in_words(result))
+    print_text(_in_words(result), error=as_json)
     return OK if result["state"] in ("completed", "stopped") else INTERRUPTED
 
 

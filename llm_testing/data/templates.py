@@ -62,7 +62,7 @@ class TemplateProcess:
     def __init__(self, template: str, tokens: dict[str, str]):
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("template_worker.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8",
         )  # fmt: skip
         try:
             self._ask({"template": template, "tokens": tokens})

@@ -7,6 +7,7 @@ import pytest
 
 from llm_testing.cli.terminal import ProgressLine, duration, progress_line
 from llm_testing.jobs.progress import Progress
+from tests.control_texts import EVERYTHING, raw_controls
 
 
 @dataclass
@@ -73,6 +74,17 @@ def test_each_note_about_the_run_is_said_once():
     assert [said for said in stream.getvalue().splitlines() if not said.startswith("training")] == [
         "Run r", "Note: one.", "Note: two."
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["a log", "a terminal"])
+def test_nothing_in_a_phase_or_a_note_acts_on_the_terminal(stream: io.StringIO):
+    moments = iter(range(0, 1000, 10))
+    line = ProgressLine(stream, lambda: next(moments), lambda: View(run_id="\x1b[8m", warnings=(EVERYTHING,)))
+    line.report(Progress(f"downloading {EVERYTHING}", 1, 2, "\x1b[2J"))
+    line.say(EVERYTHING)
+    said = stream.getvalue()
+    assert raw_controls(said, "\n\r") == []
+    assert said.count("\r") == stream.isatty() and said.count("\n") == 4, "no line of theirs"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (7300, "2 h 1 min")])
