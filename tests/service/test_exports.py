@@ -16,6 +16,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.model.gguf_file import NoGguf
 from llm_testing.service.lab import Lab
 from tests.api.tuning_parts import body_at
+from tests.control_texts import HOSTILE, raw_controls
 from tests.hub.stand_in import writable_hub
 from tests.service.parts import TINY, run, until
 
@@ -118,7 +119,13 @@ def test_a_zip_holds_the_folder_and_leaves_nothing_behind(lab, tuned):
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_a_gguf_file_says_what_the_model_says(lab, root, tuned, tmp_path, kind):
     # transformers takes GPT-2's context for 1,024 tokens, whatever a GGUF file says of it.
-    own = {"tokenizer": "bpe", "vocab_size": 300, "context_length": 1024, "max_steps": 2}
+    own = {
+        "tokenizer": "bpe",
+        "vocab_size": 300,
+        "context_length": 1024,
+        "max_steps": 2,
+        "name": f"a {HOSTILE['link']}",
+    }
     what = tuned if kind == "llama" else run(lab, **own)
     folder = lab.finetuning.exports.write(what, "gguf", tmp_path / "gguf")
     assert {file.name for file in folder.iterdir()} == {"model.gguf", "README.md"}
@@ -132,6 +139,9 @@ def test_a_gguf_file_says_what_the_model_says(lab, root, tuned, tmp_path, kind):
     theirs, own = AutoTokenizer.from_pretrained(**where), AutoTokenizer.from_pretrained(str(merged))
     text = "What is your name? One, two."
     assert theirs(text, add_special_tokens=False)["input_ids"] == own(text, add_special_tokens=False)["input_ids"]
+    # Programs that load the file print its name.
+    name = importlib.import_module("gguf").GGUFReader(folder / "model.gguf").get_field("general.name").contents()
+    assert raw_controls(name, "") == [] and ("\\x1b]8;;https" in name) == (kind == "gpt2")
 
 
 def test_without_the_package_the_refusal_says_what_llama_cpp_does(lab, tuned, tmp_path, monkeypatch):

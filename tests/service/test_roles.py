@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError, NotAllowed
+from llm_testing.service.copies import copies
 from llm_testing.service.discreet import discreet
 from llm_testing.service.doors import TokenDoor
 from llm_testing.service.names import check_names
@@ -186,3 +188,13 @@ def test_an_answer_for_others_has_the_names_of_files_and_no_path(tmp_path):
     assert shown["error"] == "2 rows of my-rows.jsonl cannot be learned from."
     assert shown["copies"]["cli"] == "finetune --dataset=my-rows.jsonl" and shown["rows"][0]["path"] == "a/b"
     assert str(tmp_path) not in repr(shown) and "traceback" not in shown
+
+
+@pytest.mark.parametrize("folder", ['o\'neil "x" 😀', "naïve \x1b[0m \u202e", "back\\slash", "a b " * 40])
+def test_a_path_is_hidden_however_a_copy_spells_it(folder, tmp_path):
+    own = f"{tmp_path}/{folder}/text.txt"
+    config = PretrainConfig.build({"corpus": own})
+    shown = discreet({"config": {"corpus": own}, **copies(config)}, [])
+    assert shown["config"] == {"corpus": "text.txt"}
+    for form in ("cli", "yaml", "python"):
+        assert tmp_path.name not in shown[form] and "text.txt" in shown[form], shown[form]
