@@ -3,11 +3,14 @@
 A card goes to the Hub with the model, so it names files of this machine by their last part alone.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from llm_testing.data.uploads import is_upload
 from llm_testing.service.bases import Base, is_path
+from llm_testing.service.copies import yaml_text
+from llm_testing.service.markdown import markdown_text
 from llm_testing.service.names import last_part
 
 _SETTINGS = {
@@ -21,6 +24,7 @@ _SETTINGS = {
         "learning_rate", "warmup_steps", "lr_schedule", "optimizer", "weight_decay", "dropout", "precision", "seed",
     ),
 }  # fmt: skip
+_ID = re.compile(r"[A-Za-z][\w.-]*(/[A-Za-z][\w.-]*)?", re.ASCII)
 _LOSSES = (
     ("training loss, nats a token", "train_loss"),
     ("held-out loss, nats a token", "val_loss"),
@@ -49,7 +53,7 @@ def model_card(record: Mapping[str, Any], reached: Mapping[str, Any], base: Base
     return "\n".join(
         [
             *_head(config, kind, base, form),
-            f"# {record['name']}",
+            f"# {markdown_text(record['name'])}",
             "",
             _made_of(record, reached, base),
             "",
@@ -74,10 +78,16 @@ def _head(config: Mapping[str, Any], kind: str, base: Base | None, form: str) ->
     library = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}[form]
     head = ["---", f"library_name: {library}", "pipeline_tag: text-generation"]
     if base is not None and base.origin == "hub":
-        head += [f"base_model: {base.name}"]
+        head += [f"base_model: {_in_yaml(base.name)}"]
     if kind == "finetune" and not is_path(config["dataset"]) and "/" in config["dataset"]:
-        head += ["datasets:", f"- {config['dataset']}"]
-    return [*head, "tags:", "- llm-testing", f"- {config['adapter'] if kind == 'finetune' else 'gpt2'}", "---", ""]
+        head += ["datasets:", f"- {_in_yaml(config['dataset'])}"]
+    made_by = config["adapter"] if kind == "finetune" else "gpt2"
+    return [*head, "tags:", "- llm-testing", f"- {_in_yaml(made_by)}", "---", ""]
+
+
+def _in_yaml(text: str) -> str:
+    """A text as a value of YAML: an id as it is, anything else in quotes."""
+    return text if _ID.fullmatch(text) else yaml_text(text)
 
 
 def _made_of(record: Mapping[str, Any], reached: Mapping[str, Any], base: Base | None) -> str:
@@ -89,8 +99,8 @@ def _made_of(record: Mapping[str, Any], reached: Mapping[str, Any], base: Base |
         )
     return (
         f"{_named(base.name)} tuned on {_named(config['dataset'])}: {data['num_rows']:,} rows "
-        f"({data['data_format']}), {data['learned_tokens']:,} tokens learned of {data['train_tokens']:,} an epoch, "
-        f"{step:,} steps."
+        f"({markdown_text(data['data_format'])}), {data['learned_tokens']:,} tokens learned of "
+        f"{data['train_tokens']:,} an epoch, {step:,} steps."
     )
 
 
@@ -98,14 +108,14 @@ def _template(record: Mapping[str, Any]) -> list[str]:
     template = record["data"].get("template")
     if template is None or record["data"].get("data_format") == "text":
         return []
-    words = "the base model's own" if template == "model" else template
+    words = "the base model's own" if template == "model" else markdown_text(template)
     return [f"Conversations are written by a chat template: {words}.", ""]
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return markdown_text(", ".join(map(str, value)) if isinstance(value, list | tuple) else value)
 
 
 def _named(name: str) -> str:
     """The end of a path or upload; ids and names as they are."""
-    return last_part(name) if is_path(name) or is_upload(name) else name
+    return markdown_text(last_part(name) if is_path(name) or is_upload(name) else name)

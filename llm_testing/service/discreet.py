@@ -1,10 +1,10 @@
 """Answers for those who may not see this machine's paths: names instead of folders, no tracebacks."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from llm_testing.service.copies import spellings
 from llm_testing.service.names import last_part, needs_of_dataset, needs_of_model
 from llm_testing.service.roles import kind_of_text
 
@@ -37,9 +37,8 @@ def _own_paths(value: Any) -> set[str]:
             for text in (item.values() if isinstance(item, dict) else [item])
             if isinstance(text, str) and _NEEDS[name](text) == "paths"
         }
-        # Inside a copied command line or file it stands in quotes.
-        named |= {json.dumps(text)[1:-1] for text in named} | {repr(text)[1:-1] for text in named}
-        return named.union(*map(_own_paths, value.values()))
+        # A copied command line or file spells it in its own way.
+        return named.union(*map(spellings, named), *map(_own_paths, value.values()))
     return set().union(*map(_own_paths, value)) if isinstance(value, list | tuple) else set()
 
 

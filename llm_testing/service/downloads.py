@@ -20,8 +20,8 @@ _METRICS = (
 )  # fmt: skip
 COLUMNS = {"metrics": _METRICS, "samples": ("step", "prompt", "text", "at")}
 """What a table of each kind has."""
-# A spreadsheet runs a cell that begins so as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins so as a formula; with some keyboards' settings the wide forms too.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class Pipe(io.RawIOBase):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llm_testing.config.escapes import escape_controls
 from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError
 from llm_testing.hub.push import check_repo, push_folder, require_token
 from llm_testing.service.adapters import KIND, Adapters, is_adapter_path
@@ -182,7 +183,8 @@ class Exports:
         merged = new_staging(folder)
         try:
             self._merged(run_id, step, merged)
-            write_gguf(merged, folder / "model.gguf", name)
+            # What loads the file prints its name on a terminal.
+            write_gguf(merged, folder / "model.gguf", escape_controls(name))
         finally:
             remove_tree(merged)
 

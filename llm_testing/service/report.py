@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from llm_testing.config.escapes import LAYOUT, escape_controls
 from llm_testing.errors import UserError
 from llm_testing.service.figures import PANELS, RUN_COLOURS, X_AXES
 
@@ -193,6 +194,5 @@ def _value(value: Any) -> str:
 
 
 def _text(text: Any) -> str:
-    """Text as the page shows it: markup escaped, and no marks that turn or hide what stands around it."""
-    shown = "".join(c for c in str(text) if c.isprintable() or c in "\n\t")
-    return escape(shown.encode("utf-8", "replace").decode())
+    """Text as the page shows it: markup escaped, and marks that turn or hide what stands around it spelt out."""
+    return escape(escape_controls(str(text), LAYOUT))

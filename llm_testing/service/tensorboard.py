@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from llm_testing.service.markdown import markdown_block, markdown_text
+
 SCALARS = {
     "loss/train": "train_loss",
     "loss/validation": "val_loss",
@@ -39,7 +41,8 @@ def event_file(record: dict, rows: Iterable[Row], samples: Iterable[Row]) -> Ite
     """
     begun = _seconds(record["started_at"] or record["created_at"])
     yield _framed(_double(1, begun) + _bytes(3, b"brain.Event:2"))
-    settings = "\n".join(f"|{name}|{value}|" for name, value in record["config"].items())
+    config = record["config"].items()
+    settings = "\n".join(f"|{markdown_text(name)}|{markdown_text(value)}|" for name, value in config)
     yield _framed(_event(begun, 0, [_text_value("settings", f"|option|value|\n|-|-|\n{settings}")]))
     elapsed = {0: 0.0}
     for row in rows:
@@ -49,7 +52,8 @@ def event_file(record: dict, rows: Iterable[Row], samples: Iterable[Row]) -> Ite
         if values:
             yield _framed(_event(begun + elapsed[step], step, values))
     for sample in samples:
-        step, text = sample.get("step") or 0, f"**{sample.get('prompt', '')}** {sample.get('text', '')}"
+        step, written = sample.get("step") or 0, (sample.get("prompt", ""), sample.get("text", ""))
+        text = "\n\n".join(markdown_block(str(part)) for part in written)
         yield _framed(_event(begun + elapsed.get(step, 0.0), step, [_text_value("samples", text)]))
 
 

@@ -42,9 +42,9 @@ def _edited(store: RunStore, name: str, **options):
     record["environment"] |= {FOREIGN: FOREIGN}
     record["data"] |= {"corpus": FOREIGN}
     path.write_text(json.dumps(record), encoding="utf-8")
-    for name, row in (("samples", {"step": 1, "prompt": FOREIGN, "text": FOREIGN}), ("events", {"event": FOREIGN})):
-        with (folder.path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"n": 99, **row}) + "\n")
+    for journal, row in (("samples", {"step": 1, "prompt": FOREIGN, "text": FOREIGN}), ("events", {"event": FOREIGN})):
+        with folder.journal(journal) as file:
+            file.append(row)
     return folder
 
 

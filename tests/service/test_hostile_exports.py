@@ -34,8 +34,8 @@ def lab(tmp_path_factory) -> Lab:
     record |= {"name": FOREIGN, "tags": [FOREIGN], "notes": FOREIGN, "error": FOREIGN}
     record["config"] |= {"name": FOREIGN, "corpus": FOREIGN, FOREIGN: FOREIGN}
     path.write_text(json.dumps(record), encoding="utf-8")
-    with (folder.path / "samples.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"n": 99, "step": 1, "prompt": FOREIGN, "text": FOREIGN}) + "\n")
+    with folder.journal("samples") as journal:
+        journal.append({"step": 1, "prompt": FOREIGN, "text": FOREIGN})
     return lab
 
 
@@ -60,9 +60,7 @@ def test_in_tensorboard_a_runs_texts_are_text(lab, run_id):
         page = plugin.markdown_to_safe_html(text)
         assert "<img" not in page and "<a " not in page and "<h1" not in page, page
     settings = plugin.markdown_to_safe_html(texts[0][1])
-    assert (
-        settings.count("<table>") == 1 and set(re.findall(r"<tr>(.*?)</tr>", settings, re.S)) and "<hr" not in settings
-    )
+    assert settings.count("<table>") == 1 and "<hr" not in settings
     assert all(row.count("<td>") == 2 for row in re.findall(r"<tr>(.*?)</tr>", settings, re.S)[1:])
     assert "https://evil.example/i.png" in texts[-1][1], "it is shown all the same"
 
