@@ -1,11 +1,14 @@
 """The REST calls over real tiny runs: replies in the earlier keys, refusals in words and with the right status."""
 
 import json
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from llm_testing.api.live import answer_of
 from llm_testing.api.rest import TABLE
 from llm_testing.config.option import options_of
 from llm_testing.config.pretrain import PretrainConfig
@@ -308,6 +311,13 @@ def test_generate_continues_the_prompt_and_counts_its_tokens(asked, finished):
     told(asked.post(f"{AT}/generate", json={**body, "checkpoint_id": "nano_6"}), 404)
     refused = told(asked.post(f"{AT}/generate", json={"max_tokens": 0, "top_p": 0, "temperature": -1}), 422)
     assert {problem["field"] for problem in refused["errors"]} == {"max_tokens", "top_p", "temperature"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are Unicode")
+def test_a_file_whose_name_is_no_text_is_named_in_the_refusal(asked, tmp_path):
+    (tmp_path / os.fsdecode(b"odd\xff.txt")).write_bytes(b"\xff\xfe\0\1" * 50)
+    assert "odd\\udcff.txt" in told(asked.post(f"{AT}/start", json={**BODY, "corpus": str(tmp_path)}), 422)["detail"]
+    assert answer_of({"name": "odd\udcff"}).body == b'{"name":"odd?"}'
 
 
 def test_downloads_hold_the_run_and_no_formula(client, lab):
