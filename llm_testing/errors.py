@@ -25,6 +25,10 @@ from dataclasses import dataclass
 class UserError(Exception):
     """A problem in the user's hands; its text is the message to show, without a traceback."""
 
+    def __str__(self) -> str:
+        # A file's name may be no UTF-8: its bytes are halves of surrogate pairs here, which no answer can carry.
+        return super().__str__().encode("utf-8", "backslashreplace").decode()
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -74,8 +74,9 @@ class Answers:
 
 
 def answer_of(value: Any) -> Answer:
-    """JSON bytes without NaN, which browsers refuse: a number that is not finite becomes null."""
-    body = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """JSON bytes that every browser takes: a number that is not finite becomes null, half a surrogate pair a "?"."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    body = text.encode("utf-8", "replace")
     return Answer(body, f'"{sha256(body).hexdigest()[:16]}"')
 
 
