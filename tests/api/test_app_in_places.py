@@ -31,11 +31,38 @@ SPACE = {
 }  # fmt: skip
 
 
-def signed_in(name: str, secret: str = "secret") -> dict[str, str]:
+def signed_in(name: str, secret: str = "secret", **more: object) -> dict[str, str]:
     """The session cookie that signing in as somebody leaves, as Gradio signs it."""
-    info = {"oauth_info": {"userinfo": {"sub": "1", "preferred_username": name}, "expires_at": time.time() + 3600}}
+    info = {"userinfo": {"sub": "1", "preferred_username": name}, "expires_at": time.time() + 3600}
+    return session_cookie({"oauth_info": info, **more}, secret)
+
+
+def session_cookie(session: dict, secret: str, signed_s: float | None = None) -> dict[str, str]:
+    """A session as Gradio signs it, now or at another time."""
     signer = itsdangerous.TimestampSigner(sha256(f"{secret}-v4".encode()).hexdigest())
-    return {"cookie": f"session={signer.sign(b64encode(json.dumps(info).encode())).decode()}"}
+    signer.get_timestamp = lambda: int(signed_s or time.time())
+    return {"cookie": f"session={signer.sign(b64encode(json.dumps(session).encode())).decode()}"}
+
+
+def forged() -> dict[str, dict[str, str]]:
+    """Cookies that make nobody the owner, by what is wrong with each."""
+    body, time_signed, signature = signed_in("ann")["cookie"].removeprefix("session=").split(".")
+    bobs = signed_in("bob")["cookie"].removeprefix("session=").split(".")
+    info = {"userinfo": {"sub": "1", "preferred_username": "ann"}}
+    forever, over = {**info, "expires_at": time.time() + 10**8}, {**info, "expires_at": time.time() - 1}
+    return {
+        "no signature": {"cookie": f"session={body}"},
+        "an empty signature": {"cookie": f"session={body}.{time_signed}."},
+        "another's signature": {"cookie": f"session={body}.{bobs[1]}.{bobs[2]}"},
+        "a later time": {"cookie": f"session={body}.z{time_signed[1:]}.{signature}"},
+        "a guessed secret": signed_in("ann", "guessed"),
+        "no secret": signed_in("ann", ""),
+        "signed 15 days ago": session_cookie({"oauth_info": forever}, "secret", time.time() - 15 * 86_400),
+        "signed in too long ago": session_cookie({"oauth_info": over}, "secret"),
+        "no end": session_cookie({"oauth_info": info}, "secret"),
+        "a second cookie": {"cookie": f"{signed_in('ann')['cookie']}; {signed_in('bob')['cookie']}"},
+        "a bearer": {"authorization": f"Bearer {body}.{time_signed}.{signature}"},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +99,53 @@ def test_on_a_space_an_anonymous_visitor_changes_nothing(space):
     for cookie in (signed_in("bob"), signed_in("ann", secret="guessed"), {"cookie": "session=ann"}):
         assert client.post(f"{AT}/start", json=BODY, headers=cookie).status_code == 403
     assert not list(app.runs_dir.glob("*/run.json")) and client.get(f"{AT}/runs").json() == []
+
+
+def test_on_a_space_no_session_but_the_owners_own_is_the_owners(space):
+    _, client = space
+    for wrong, headers in forged().items():
+        assert client.get("/api/place", headers=headers).json()["role"] == "viewer", wrong
+    assert client.get("/api/place", headers=signed_in("ann")).json()["role"] == "owner"
+
+
+def test_on_a_space_another_sites_page_does_nothing_with_the_owners_session(space):
+    """The cookie travels with what any site asks of the Space, so the Origin alone tells whose page it was."""
+    app, client = space
+    owner, body = signed_in("ann"), {"json": BODY}
+    elsewhere = [{"origin": origin} for origin in (
+        "https://huggingface.co", "https://evil.hf.space", "null", f"https://{HOST}.evil.example", f"http://{HOST}",
+        f"https://{HOST}:444", f"https://user@{HOST}",
+    )]  # fmt: skip
+    elsewhere += [{"sec-fetch-site": site, "sec-fetch-dest": dest}
+                  for site in ("cross-site", "same-site") for dest in ("empty", "document", "iframe")]  # fmt: skip
+    changing = [(call.method, call.address) for call in TABLE if call.method != "GET"]
+    changing += [("POST", f"/gradio_api/{path}") for path in ("queue/join", "run/predict", "upload", "reset")]
+    changing += [("GET", "/logout"), ("GET", "/gradio_api/queue/data"), ("POST", "/login/huggingface")]
+    assert len(changing) > 30
+    for method, address in changing:
+        path = address.replace("{run_id}", "20260101-000000-aaaa").replace("{checkpoint_id:path}", "nano_5")
+        for headers in elsewhere:
+            if method == "GET" and "origin" in headers:
+                continue  # a browser sends none with a GET that a page may make by itself
+            reply = client.request(method, path, headers={**owner, **headers}, **(body if method == "POST" else {}))
+            assert reply.status_code == 403 and "set-cookie" not in reply.headers, (method, path, headers)
+    assert not list(app.runs_dir.glob("*/run.json"))
+
+
+def test_on_a_space_signing_out_takes_the_cookie_away_which_no_script_reads(space):
+    _, client = space
+    out = client.get("/logout", headers=signed_in("ann"))
+    assert (
+        out.status_code == 307 and "session=null" in out.headers["set-cookie"] and "1970" in out.headers["set-cookie"]
+    )
+    half_way = client.get("/logout", headers=signed_in("ann", _state_huggingface_x={"data": {}}))
+    cookie = half_way.headers["set-cookie"]
+    assert client.get("/api/place", headers={"cookie": cookie.partition(";")[0]}).json()["role"] == "viewer"
+    assert {"httponly", "samesite=none", "secure", "path=/"} <= set(
+        cookie.lower().split("; ")
+    ) and "domain" not in cookie
+    assert client.get("/logout?_target_url=https://evil.example//x").headers["location"].startswith("/")
+    client.cookies.clear()
 
 
 def test_on_a_space_its_owner_trains_and_everybody_sees_it(space):

@@ -13,9 +13,12 @@ from llm_testing.service.names import check_names
 from llm_testing.service.places import Place, Setting, setting_of
 from llm_testing.service.roles import ACTIONS, DOOR, RIGHTS, Role, check, check_corpora, may, needs, rights, role_of
 
-SPACE = {"SPACE_ID": "ann/lab", "SPACE_HOST": "Ann-Lab.hf.space", "SPACE_AUTHOR_NAME": "ann"}
+SPACE = {"SYSTEM": "spaces", "SPACE_ID": "ann/lab", "SPACE_HOST": "Ann-Lab.hf.space", "SPACE_AUTHOR_NAME": "ann"}
 SIGNED = {**SPACE, "OAUTH_CLIENT_ID": "id", "OAUTH_CLIENT_SECRET": "secret", "OAUTH_SCOPES": "openid profile",
           "OPENID_PROVIDER_URL": "https://huggingface.co"}  # fmt: skip
+
+
+BOBS_ID = "6032802e1f993496bc14d9e3"
 
 
 def request(door, session=None, **headers: str):
@@ -102,8 +105,23 @@ def test_tokens_make_the_owner_and_the_viewer_by_header_and_by_cookie(place):
         (SIGNED, signed_in("ann", until=None), Role.VIEWER),
         (SIGNED, {"oauth_info": "ann"}, Role.VIEWER),
         (SPACE, signed_in("ann"), Role.VIEWER),  # sign-in is not set up: its signature proves nothing
-        ({**SIGNED, "LLM_TESTING_OWNERS": "77, 78"}, signed_in("bob", "78"), Role.OWNER),
+        ({**SIGNED, "LLM_TESTING_OWNERS": f"cid, {BOBS_ID}"}, signed_in("bob", BOBS_ID), Role.OWNER),
+        ({**SIGNED, "LLM_TESTING_OWNERS": f"cid, {BOBS_ID}"}, signed_in("cid", "1"), Role.OWNER),
         ({**SIGNED, "LLM_TESTING_OWNERS": ","}, signed_in("", ""), Role.VIEWER),
+        # An account's name is chosen by whoever has it, its id is not: neither passes for the other.
+        ({**SIGNED, "LLM_TESTING_OWNERS": BOBS_ID}, signed_in(BOBS_ID, "1"), Role.VIEWER),
+        (SIGNED, signed_in("bob", "ann"), Role.VIEWER),
+        (SIGNED, {"oauth_info": {**signed_in("x")["oauth_info"], "userinfo": {"name": "ann"}}}, Role.VIEWER),
+        (SIGNED, signed_in("Ann"), Role.VIEWER),
+        (SIGNED, signed_in("ann "), Role.VIEWER),
+        (SIGNED, signed_in(["ann"], ["ann"]), Role.VIEWER),
+        (SIGNED, signed_in("ann", until=float("nan")), Role.VIEWER),
+        (SIGNED, signed_in("ann", until="4000000000"), Role.VIEWER),
+        (SIGNED, {"oauth_info": {"userinfo": ["ann"], "expires_at": 4e9}}, Role.VIEWER),
+        # Outside of a Space Gradio's sign-in signs everybody in as the account of this machine's token.
+        ({**SIGNED, "SYSTEM": ""}, signed_in("ann"), Role.VIEWER),
+        ({**SIGNED, "SPACE_ID": ""}, signed_in("ann"), Role.VIEWER),
+        ({**SIGNED, "OAUTH_CLIENT_SECRET": ""}, signed_in("ann"), Role.VIEWER),
         ({**SIGNED, "LLM_TESTING_PROFILE": "public-demo"}, signed_in("bob"), Role.GUEST),
         ({**SIGNED, "LLM_TESTING_PROFILE": "public-demo"}, signed_in("ann"), Role.OWNER),
         ({**SIGNED, "LLM_TESTING_PROFILE": "other"}, signed_in("ann"), Role.NOBODY),
