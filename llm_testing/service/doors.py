@@ -6,6 +6,7 @@ owner, whoever opens the viewer's may look. On a Space the sign-in says who it i
 """
 
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from llm_testing.service.roles import Role
 
 ENTRY = "/enter"
 """The address of a token link: /enter?token=..."""
+_ACCOUNT_ID = re.compile("[0-9a-f]{24}")
+"""The Hub's id of an account, which stays with it when its name changes."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,18 @@ class TokenDoor:
         session = scope.get("session")
         info = session.get("oauth_info") if isinstance(session, Mapping) else None
         user, until = (info.get("userinfo"), info.get("expires_at")) if isinstance(info, Mapping) else (None, None)
-        if not isinstance(user, Mapping) or not isinstance(until, int | float) or until <= time.time():
+        # Turned round, as nothing is greater than a time that is no number.
+        if not isinstance(user, Mapping) or not isinstance(until, int | float) or not until > time.time():
             return False
-        known = {user.get("sub"), user.get("preferred_username")} - {None, ""}
-        return bool(known & self.setting.owner_ids)
+        return any(_is_account(owner, user) for owner in self.setting.owner_ids)
+
+
+def _is_account(owner: str, user: Mapping[str, Any]) -> bool:
+    """Whether an account is the one that an owner's id or name means.
+
+    Its name is chosen by whoever has it and may look like an id, so an id is compared with ids alone.
+    """
+    return user.get("sub" if _ACCOUNT_ID.fullmatch(owner) else "preferred_username") == owner
 
 
 def _tokens(scope: Any, cookie_name: str) -> list[str]:

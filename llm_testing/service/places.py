@@ -93,17 +93,20 @@ def _space(environ: Mapping[str, str]) -> Setting:
     profile = environ.get("LLM_TESTING_PROFILE", "").strip().lower()
     place = {"": Place.SPACE, "public-demo": Place.DEMO}.get(profile, Place.UNKNOWN)
     owners = {name.strip() for name in environ.get("LLM_TESTING_OWNERS", "").split(",")}
-    host, author = environ.get("SPACE_HOST", "").strip().lower(), environ.get("SPACE_AUTHOR_NAME", "").strip()
+    author = environ.get("SPACE_AUTHOR_NAME", "").strip()
+    # With a domain of its own a Space has two names, with a comma between them.
+    hosts = (host.strip() for host in environ.get("SPACE_HOST", "").lower().split(","))
     return Setting(
         place,
         "0.0.0.0",  # a Space's container is reached from outside, and by nothing else
-        hosts=(host,) if host else (),
+        hosts=tuple(host for host in hosts if host),
         owner_ids=frozenset(owners | {author}) - {""},
-        signs_in=all(environ.get(name) for name in _SIGN_IN),
+        # Where Gradio sees no Space it signs everybody in as the account of this machine's token, to try things out.
+        signs_in=environ.get("SYSTEM") == "spaces" and all(environ.get(name) for name in _SIGN_IN),
     )
 
 
-_SIGN_IN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
+_SIGN_IN = ("SPACE_ID", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 """What a Space's environment holds where its README says hf_oauth: true."""
 
 

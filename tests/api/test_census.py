@@ -79,6 +79,7 @@ def asked(client: httpx.Client, method: str, path: str, run_id: str, headers: di
     try:
         with client.stream(method, path, headers=headers, **content, **limit) as reply:
             status = reply.status_code
+            assert may_be_framed_by_few(reply), f"{method} {path} may stand in anybody's frame"
             try:
                 for block in reply.iter_bytes():
                     said += block
@@ -90,6 +91,15 @@ def asked(client: httpx.Client, method: str, path: str, run_id: str, headers: di
         assert limit, f"{method} {path} did not answer"
         return 200, said
     return status, said
+
+
+def may_be_framed_by_few(reply: httpx.Response) -> bool:
+    """Whether an answer of any kind says whose pages may show it: its own, and on a Space the Hub's."""
+    policies = reply.headers.get_list("content-security-policy")
+    named = re.findall(r"frame-ancestors ([^;]*)", policies[0]) if len(policies) == 1 else []
+    if named == ["'self'"]:
+        return reply.headers.get("x-frame-options") == "SAMEORIGIN"
+    return len(named) == 1 and named[0].startswith("'self' https://huggingface.co") and "*" not in named[0].split()
 
 
 def untouched(lab: Lab) -> Callable[[], bool]:

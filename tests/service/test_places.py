@@ -6,7 +6,7 @@ import pytest
 
 from llm_testing.service.places import notices, runs_dir_of, setting_of, why_refused
 
-SPACE = {"SPACE_ID": "ann/lab", "SPACE_HOST": "ann-lab.hf.space", "SPACE_AUTHOR_NAME": "ann"}
+SPACE = {"SYSTEM": "spaces", "SPACE_ID": "ann/lab", "SPACE_HOST": "ann-lab.hf.space", "SPACE_AUTHOR_NAME": "ann"}
 OAUTH = {
     "OAUTH_CLIENT_ID": "i",
     "OAUTH_CLIENT_SECRET": "s",
@@ -43,6 +43,18 @@ def test_where_the_rules_could_not_be_kept_it_does_not_start_and_says_why(enviro
 )
 def test_where_there_are_rules_it_starts(environ, given):
     assert why_refused(setting_of(environ, **given), environ) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "hosts"),
+    [
+        ("", ()),
+        ("Ann-Lab.hf.space", ("ann-lab.hf.space",)),
+        ("lab.example.org, ann-lab.hf.space", ("lab.example.org", "ann-lab.hf.space")),
+    ],
+)
+def test_a_space_answers_by_every_name_that_it_has(told, hosts):
+    assert setting_of({**SPACE, "SPACE_HOST": told}).hosts == hosts
 
 
 def test_runs_lie_in_a_spaces_storage_where_it_can_be_written_to(tmp_path):
