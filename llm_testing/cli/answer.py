@@ -33,7 +33,7 @@ def print_lines(lines: Iterable[str], error: bool = False) -> None:
 
 
 def print_text(text: str, error: bool = False) -> None:
-    """A text with the line breaks that it has, and none after it, at once on stdout.
+    """A text on stdout at once, with the line breaks that it has and none after it.
 
     Args:
         error: on stderr instead.
@@ -57,7 +57,7 @@ def close_stdout() -> None:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Lines of a table whose columns are as wide as they must be; None is shown as a dash."""
-    cells = [[shown(cell) for cell in row] for row in (heads, *rows)]
+    cells = [list(map(escape_controls, heads)), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 

@@ -94,8 +94,8 @@ def test_a_value_of_one_line_stays_one(foreign, say):
 
 
 def test_a_table_is_as_wide_as_what_it_shows():
-    heads, row = table(("a", "b"), [["\x1b[0m\n", "x"]])
-    assert (heads, row) == ("a" + " " * 10 + "b", r"\x1b[0m\n  x")
+    heads, row = table(("", "\x9b"), [["\x1b[0m\n", "x"]])
+    assert (heads, row) == (" " * 11 + r"\u009b", r"\x1b[0m\n  x")
 
 
 @pytest.mark.parametrize("args", [("runs", "list"), ("runs", "show", 0), ("runs", "compare", 0, 1)], ids=lambda a: a[1])
