@@ -26,7 +26,8 @@ ON_THIS_MACHINE = Setting(Place.LOCAL)
 SHARE_HOST = re.compile(r"[a-z0-9-]{1,63}\.gradio\.live")
 STARTUP = "/gradio_api/startup-events"
 SPACE_PAGES = ("/", "/login/huggingface", "/login/callback")
-SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
+SPACE_FRAMES = "frame-ancestors 'self' https://huggingface.co"
+"""Not *.hf.space: that is every Space, and any of them could lay the owner's clicks under a page of its own."""
 MOST_BODY_BYTES = max(budget.body_bytes for budget in BUDGETS.values())
 MOST_UPLOAD_BYTES = 2 * 2**30
 FORWARDING = ("forwarded", "via", "x-real-ip", "x-original-host")

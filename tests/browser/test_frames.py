@@ -8,8 +8,6 @@ from llm_testing.service.places import Place
 pytestmark = pytest.mark.browser
 OURS = "https://ann-lab.hf.space/"
 HUB = "https://huggingface.co/spaces/ann/lab"
-# api/gate.py's SPACE_FRAMES ends in https://*.hf.space, which is everybody's Space.
-OTHER_SPACES = pytest.mark.xfail(reason="any Space may frame this one until the gate names the Hub alone", strict=True)
 OWNERS = {"name": "session", "value": "owner", "domain": "ann-lab.hf.space", "path": "/", "secure": True,
           "httpOnly": True, "sameSite": "None"}  # fmt: skip
 
@@ -26,9 +24,9 @@ OWNERS = {"name": "session", "value": "owner", "domain": "ann-lab.hf.space", "pa
         (Place.LOCAL, [HUB], False),
         (Place.SHARE, ["https://evil.gradio.live/"], False),
         (Place.LAN, [HUB], False),
-        pytest.param(Place.SPACE, ["https://evil.hf.space/"], False, marks=OTHER_SPACES),
-        pytest.param(Place.SPACE, ["https://evil.static.hf.space/"], False, marks=OTHER_SPACES),
-        pytest.param(Place.SPACE, [HUB, "https://evil.hf.space/"], False, marks=OTHER_SPACES),
+        (Place.SPACE, ["https://evil.hf.space/"], False),
+        (Place.SPACE, ["https://evil.static.hf.space/"], False),
+        (Place.SPACE, [HUB, "https://evil.hf.space/"], False),
     ],
 )
 def test_the_page_stands_in_frames_of_the_hub_alone(chromium, place, outer, inside):
