@@ -1,7 +1,7 @@
 # make run    install what the app needs and start it
 # make test   install the test tools too, then lint and the fast tests (.ci/run calls this)
 # make fast   the tests that take under a minute together, for every few lines
-# make slow   the slower proofs; make matrix  kill -9 and resume over every combination; make docs  the README's tables
+# make slow   the slower proofs; make matrix  kill -9 and resume over every combination; make docs  the tables in the docs
 # make verify-registry   compare the list of open models with the Hub
 
 SHELL := /bin/sh
@@ -33,6 +33,7 @@ matrix: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m llm_testing options --into README.md
+	$(BIN)/python -m llm_testing options --into SECURITY.md
 
 # Compares the list of open models with the Hub, where it can be reached.
 verify-registry: $(VENV)/.installed

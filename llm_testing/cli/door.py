@@ -28,3 +28,10 @@ def new_sampling(**settings: Any) -> Sampling:
     from llm_testing.model.generate import Sampling
 
     return Sampling(**{name: value for name, value in settings.items() if value is not None})
+
+
+def security_tables() -> dict[str, str]:
+    """What SECURITY.md prints of the rules, by the names of its markers."""
+    from llm_testing.cli.security_tables import security_tables
+
+    return security_tables()

@@ -37,20 +37,21 @@ def preset_table(presets: dict[str, Preset]) -> str:
 
 
 def rewrite(path: Path, tables: dict[str, str]) -> bool:
-    """Put each table between its markers in a file; returns whether that changed the file.
+    """Put each table that a file has markers for between them; returns whether that changed the file.
 
     Args:
         tables: by the name in their markers, as in `<!-- options:begin -->`.
 
     Raises:
-        NotFound: for a file that is not there or lacks a marker.
+        NotFound: for a file that is not there, or that lacks a marker's other half or all of them.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise NotFound(f"The file {path} cannot be read: {error}.") from None
     new = text
-    for name, table in tables.items():
+    marked = {name: table for name, table in tables.items() if f"<!-- {name}:" in text}
+    for name, table in (marked or tables).items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         before, found, rest = new.partition(begin)
         _, found_end, after = rest.partition(end)

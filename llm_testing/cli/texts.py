@@ -5,8 +5,13 @@ import sys
 import time
 
 from llm_testing.cli.answer import OK, print_json, print_lines, print_text, table
-from llm_testing.cli.door import new_sampling, open_lab
-from llm_testing.cli.tables import markdown_tables, plain_tables, preset_table, rewrite
+from llm_testing.cli.door import new_sampling, open_lab, security_tables
+from llm_testing.cli.tables import (
+    markdown_tables,
+    plain_tables,
+    preset_table,
+    rewrite,
+)
 from llm_testing.cli.terminal import ProgressLine
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import known_models
@@ -127,6 +132,7 @@ def options(args: argparse.Namespace) -> int:
             "options": markdown_tables(options_of(PretrainConfig)),
             "finetune-presets": preset_table(FINETUNE_PRESETS),
             "finetune-options": markdown_tables(options_of(FinetuneConfig)),
+            **security_tables(),
         }
         changed = rewrite(args.into, tables)
         print_lines([f"{args.into} is {'rewritten' if changed else 'up to date'}."])

@@ -6,6 +6,7 @@ import shlex
 import pytest
 import yaml
 
+from llm_testing.api.body import BODY_WITHIN_S
 from llm_testing.cli.main import build_parser, main
 from llm_testing.cli.tables import rewrite
 from llm_testing.config.finetune import FinetuneConfig
@@ -14,6 +15,9 @@ from llm_testing.config.presets import PRESETS
 from llm_testing.config.presets_finetune import FINETUNE_PRESETS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import NotFound
+from llm_testing.service.budgets import ABOUT, BUDGETS, LOGINS_A_MINUTE
+from llm_testing.service.roles import Role
+from llm_testing.ui.connections import HEADERS_WITHIN_S, MOST_HEADER_BYTES, MOST_SILENT, READS_WITHIN_S
 from tests.cli.conftest import ROOT
 from tests.cli.test_training import KEYS
 
@@ -46,12 +50,29 @@ def test_every_option_and_preset_stands_in_the_tables():
             assert f"| {preset.title} | `{name}` | {preset.about} |" in between(table)
 
 
-def test_make_docs_changes_nothing_more(tmp_path, capsys):
-    copy = tmp_path / "README.md"
-    copy.write_text(README, encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md"])
+def test_make_docs_changes_nothing_more(tmp_path, capsys, name):
+    copy, text = tmp_path / name, (ROOT / name).read_text(encoding="utf-8")
+    copy.write_text(text, encoding="utf-8")
     assert main(["options", "--into", str(copy)]) == 0
-    assert "up to date" in capsys.readouterr().out
-    assert copy.read_text(encoding="utf-8") == README
+    assert "up to date" in capsys.readouterr().out, "run `make docs`"
+    assert copy.read_text(encoding="utf-8") == text
+
+
+def test_the_limits_that_security_promises_are_those_of_the_code():
+    said = " ".join(_security().split())
+    assert f"within {HEADERS_WITHIN_S:.0f} s and in {MOST_HEADER_BYTES // 1024} KiB" in said
+    assert f"late for more than {BODY_WITHIN_S:.0f} s" in said and f"for {READS_WITHIN_S:.0f} s is let go" in said
+    assert f"more than {MOST_SILENT:,} connections" in said and f"{LOGINS_A_MINUTE} wrong links a minute" in said
+    budgets, (table,) = BUDGETS, re.findall(r"budgets:begin -->\n(.*?)<!--", _security(), re.DOTALL)
+    for role in (Role.OWNER, Role.VIEWER):
+        for kind, share in budgets[role].shares.items():
+            (row,) = [line for line in table.splitlines() if line.startswith(f"| {ABOUT[kind]} |")]
+            assert f" {share.together}" in row, (role, kind)
+
+
+def _security() -> str:
+    return (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_a_file_without_markers_is_left_alone(tmp_path):
