@@ -54,7 +54,8 @@ def _guarded(function: Any) -> Callable[..., Any]:
             check(guard_request, action)
             if reads_sources:
                 contents = values[-len(named) :]  # what Gradio puts in by type comes before a handler's own inputs
-                given = {name: value for name, value in zip(named, contents, strict=True) if name}
+                # An empty field names nothing, and no path of this machine either.
+                given = {name: value for name, value in zip(named, contents, strict=True) if name and value}
                 check_corpora(guard_request, given)
                 check_names(guard_request, given)
         except UserError as error:

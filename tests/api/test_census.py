@@ -226,6 +226,23 @@ def test_no_handler_of_the_page_reads_a_path_for_an_owner_from_afar(app_at, lab)
     assert refused == fields and still()
 
 
+@pytest.mark.parametrize("place", [Place.LAN, Place.SHARE])
+def test_what_the_forms_begin_with_is_nothing_that_an_owner_from_afar_may_not(app_at, lab, place):
+    """Empty fields name nothing, so they are no path of this machine's either; only the batch of 0 is wrong here."""
+    app, still, buttons = app_at(place), untouched(lab), {"lt-start", "lt-tune-start"}
+    with app.client() as client:
+        for function in app.page.fns.values():
+            pressed = [getattr(app.page.blocks.get(target), "elem_id", None) for target, _ in function.targets]
+            if button := next((each for each in pressed if each in buttons), None):
+                buttons.remove(button)
+                ids = [str(getattr(component, "elem_id", "")) for component in function.inputs]
+                values = [getattr(component, "value", None) for component in function.inputs]
+                data = [0 if i.endswith("batch_size") else value for i, value in zip(ids, values, strict=True)]
+                ended = called(client, app.bearer("owner"), function._id, data)
+                assert "You may not" not in ended, (button, ended)
+    assert not buttons and still()
+
+
 @pytest.mark.parametrize("place", [Place.LAN, Place.SPACE, Place.DEMO])
 def test_the_page_opens_without_an_error_for_one_who_may_only_look(app_at, place):
     app = app_at(place)
