@@ -6,6 +6,7 @@ cuda/sdp_utils.cpp. cuDNN's attention is taken to need what flash does, which is
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -26,19 +27,38 @@ def cuda_attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """Stands in for F.scaled_dot_product_attention while a step is traced for CUDA."""
-    if torch.is_autocast_enabled("cpu"):
-        low = torch.get_autocast_dtype("cpu")
-        query, key, value = (t.to(low) if t.dtype == torch.float32 else t for t in (query, key, value))
-    flash = query.dtype in HALF and attn_mask is None and query.size(-1) <= 256
-    if flash and (torch.backends.cuda.flash_sdp_enabled() or torch.backends.cuda.cudnn_sdp_enabled()):
+    query, key, value = _as_autocast_casts(query, key, value)
+    if attn_mask is None and _flash_can(query):
         return _Flash.apply(query, key, value)
     if key.size(1) != query.size(1):
         # Only flash reads one head of keys for several of queries.
         times = query.size(1) // key.size(1)
         key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
-    if torch.backends.cuda.mem_efficient_sdp_enabled():
-        return _MemoryEfficient.apply(query, key, value, _aligned(attn_mask, query))
-    return _math(query, key, value, attn_mask, dropout_p, is_causal)
+    return _MemoryEfficient.apply(query, key, value, _aligned(attn_mask, query))
+
+
+def forced_cuda_attention(kernel: str, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+    """Stands in for `model.kernels.attention` while a step is traced for CUDA.
+
+    A kernel that could not run such a step, which is refused before it starts, is traced as math.
+    """
+    query, key, value = _as_autocast_casts(query, key, value)
+    if kernel in ("flash", "cudnn") and _flash_can(query):
+        return _Flash.apply(query, key, value)
+    if kernel == "memory_efficient":
+        return _MemoryEfficient.apply(query, key, value, None)
+    return _math(query, key, value, dropout)
+
+
+def _as_autocast_casts(*tensors: Tensor) -> Iterator[Tensor]:
+    if not torch.is_autocast_enabled("cpu"):
+        return iter(tensors)
+    low = torch.get_autocast_dtype("cpu")
+    return (t.to(low) if t.dtype == torch.float32 else t for t in tensors)
+
+
+def _flash_can(query: Tensor) -> bool:
+    return query.dtype in HALF and query.size(-1) <= 256
 
 
 class _Flash(torch.autograd.Function):
@@ -100,20 +120,17 @@ class _MemoryEfficient(torch.autograd.Function):
         return *(t.transpose(1, 2) for t in (dq, dk, dv)), None
 
 
-def _math(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float, is_causal: bool) -> Tensor:
+def _math(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     """The operations of _scaled_dot_product_attention_math, which builds the score matrix."""
     root = math.sqrt(1 / math.sqrt(q.size(-1)))
     with torch.autocast("cpu", enabled=False):
         # Half precision is computed in fp32 unless torch is told otherwise.
         wide = [t.float() if q.dtype in HALF else t for t in (q, k, v)]
-        if is_causal:
-            mask = q.new_ones(q.size(-2), k.size(-2), dtype=torch.bool).tril()
-        if mask is not None and mask.dtype == torch.bool:
-            mask = torch.zeros_like(mask, dtype=wide[0].dtype).masked_fill_(mask.logical_not(), float("-inf"))
+        causal = q.new_ones(q.size(-2), k.size(-2), dtype=torch.bool).tril()
+        mask = torch.zeros_like(causal, dtype=wide[0].dtype).masked_fill_(causal.logical_not(), float("-inf"))
         scores = (wide[0] * root) @ (wide[1].transpose(-2, -1) * root)
-        if mask is not None:
-            scores.add_(mask)
-        weights = F.dropout(torch.softmax(scores, -1), dropout_p)
+        scores.add_(mask)
+        weights = F.dropout(torch.softmax(scores, -1), dropout)
         return (weights @ wide[2]).to(q.dtype)
 
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad
 
-from llm_testing.estimate.trace_attention import cuda_attention
+from llm_testing.estimate.trace_attention import cuda_attention, forced_cuda_attention
 from llm_testing.estimate.trace_autocast import cuda_autocast
 from llm_testing.estimate.trace_bitsandbytes import cuda_kernels, page_states, qmaps_without_data
 from llm_testing.estimate.trace_recorder import Recorder, Rewrite
+from llm_testing.model import kernels
 
 _aten = torch.ops.aten
 SORTED_FROM = 3072
@@ -37,6 +38,7 @@ class CUDASemantics:
         """Torch behaves as on CUDA while this is entered; it changes the whole process."""
         changed = [
             (F, "scaled_dot_product_attention", cuda_attention),
+            (kernels, "attention", forced_cuda_attention),
             (F, "dropout", _dropout),
             (torch, "is_autocast_enabled", _autocast_enabled(torch.is_autocast_enabled)),
             (torch, "get_autocast_dtype", _autocast_dtype(torch.get_autocast_dtype)),

@@ -2,16 +2,12 @@
 
 import platform
 import re
-import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
-from torch.nn import functional as F
-from torch.nn.attention import sdpa_kernel
 
 from llm_testing.config.presets import Machine
 from llm_testing.errors import ConfigError, Problem
-from llm_testing.model.gpt import KERNELS
 
 _RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft",
              "liger-kernel")  # fmt: skip
@@ -86,23 +82,6 @@ def has_fast_bf16(device: torch.device) -> bool:
 def _cpu_multiplies_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "amx_tile", "avx512_bf16", "bf16"))
-
-
-def sdpa_kernels(device: torch.device, precision: str, head_width: int, dropout: float) -> tuple[str, ...]:
-    """The SDPA kernels that can really run a training step here, found by running each on a tiny input."""
-    dtype = dtype_of(precision)
-    runs = []
-    for name, backend in KERNELS.items():
-        q = torch.zeros(1, 1, 8, head_width, dtype=dtype, device=device, requires_grad=True)
-        try:
-            with warnings.catch_warnings(), sdpa_kernel([backend]):
-                # torch warns with the reason for each kernel it passes over; the refusal below is what counts.
-                warnings.simplefilter("ignore")
-                F.scaled_dot_product_attention(q, q, q, dropout_p=dropout, is_causal=True).sum().backward()
-        except RuntimeError:
-            continue
-        runs.append(name)
-    return tuple(runs)
 
 
 def environment(device: torch.device, threads: int) -> dict:

@@ -8,22 +8,14 @@ Shapes: B sequences, T tokens, C width, H heads, D head width (C = H * D), V voc
 """
 
 import math
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from llm_testing.config.shapes import Shape
-
-KERNELS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "memory_efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "math": SDPBackend.MATH,
-}
+from llm_testing.model import kernels
 
 
 def attention_weights(q_BHTD: Tensor, k_BHTD: Tensor) -> Tensor:
@@ -62,11 +54,11 @@ class Attention(nn.Module):
         if self.impl == "manual":
             # Keeps B*H*T*T weights for the backward pass; sdpa never builds them.
             mixed_BHTD = F.dropout(attention_weights(q, k), dropped, self.training) @ v
+        elif self.kernel != "auto" and self.training:
+            mixed_BHTD = kernels.attention(self.kernel, q, k, v, dropped)
         else:
-            # In evaluation there is no dropout, for which a kernel may have been chosen that cannot do it: any will do.
-            forced = self.kernel != "auto" and self.training
-            with sdpa_kernel([KERNELS[self.kernel]]) if forced else nullcontext():
-                mixed_BHTD = F.scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True)
+            # Torch chooses. In evaluation always: a kernel may have been named that only training can use.
+            mixed_BHTD = F.scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True)
         y_BTC = self.proj(mixed_BHTD.transpose(1, 2).reshape(x_BTC.shape))
         return F.dropout(y_BTC, self.dropout, self.training)
 
@@ -96,7 +88,7 @@ class GPT(nn.Module):
         shape: dimensions, tying and biases.
         dropout: share of activations dropped in training mode.
         attention_impl: "manual" or "sdpa"; they agree to rounding.
-        sdpa_kernel: "auto", or one of KERNELS that can run here (`model.device.sdpa_kernels` says which).
+        sdpa_kernel: "auto", or one of those that can run here (`model.kernels.sdpa_kernels` says which).
         gradient_checkpointing: recompute each block in the backward pass, in training mode only.
     """
 

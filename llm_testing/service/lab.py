@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +19,9 @@ from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import Crew
-from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
+from llm_testing.model.device import device_name, find_device, probe_machine
 from llm_testing.model.generate import Sampling
+from llm_testing.model.kernels import sdpa_kernels
 from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import records
 from llm_testing.service.archive import Archive
@@ -95,9 +97,14 @@ class Lab:
             memory_total_bytes=memory.total_bytes,
             memory_available_bytes=memory.available_bytes,
             fast_bf16=facts.fast_bf16,
-            sdpa_kernels=sdpa_kernels(device, "fp32", 32, 0.0),
+            sdpa_kernels=self._sdpa_kernels,
             torch_version=version("torch"),
         )
+
+    @cached_property
+    def _sdpa_kernels(self) -> tuple[str, ...]:
+        """Looked at once: it cannot change while the process lives. Two that look at once find the same."""
+        return sdpa_kernels(find_device("auto"), "fp32", 32, 0.0)
 
     def private_roots(self) -> tuple[Path, ...]:
         """Folders whose place on this machine is its owner's business."""

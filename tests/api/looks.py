@@ -28,7 +28,7 @@ REFUSED_STARTS = {
         "tokenizer": "char", "attention_impl": "sdpa", "sdpa_kernel": "cudnn", "dropout": 0.1, "device": "cpu",
     }
 }  # fmt: skip
-"""A start may be asked for by who may look, and says itself who may: this one is refused after a look at the kernels."""
+"""A start checks by itself who asks; this one is refused to its owner too, after a look at the kernels."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,8 @@ def test_losses_are_those_of_a_run_that_nobody_looks_at(lab, ended, times):
         beside = losses(lab, run_id)
 
         run_id = begun(lab, **values)
-        until(lambda last=max(beside): step_of(lab) >= last)
+        last = max(beside)
+        until(lambda last=last: step_of(lab) >= last)
         stopped(lab)
         alone = losses(lab, run_id)
         assert {step: alone[step] for step in beside} == beside, kernel

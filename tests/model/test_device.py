@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from llm_testing.errors import ConfigError
-from llm_testing.model.device import environment, find_device, has_fast_bf16, probe_machine, sdpa_kernels
+from llm_testing.model.device import environment, find_device, has_fast_bf16, probe_machine
 
 CPU = torch.device("cpu")
 
@@ -11,13 +11,6 @@ CPU = torch.device("cpu")
 def test_a_card_that_is_not_there_is_refused_with_what_is():
     with pytest.raises(ConfigError, match="There is no cuda:3 here.*There is cpu"):
         find_device("cuda:3")
-
-
-def test_kernels_are_found_by_running_them():
-    plain, dropping = (sdpa_kernels(CPU, "fp32", 16, dropout) for dropout in (0.0, 0.1))
-    assert "math" in plain and "flash" in plain
-    # The fused CPU kernel cannot drop: with dropout only the math path is left.
-    assert dropping == ("math",)
 
 
 def test_the_machine_is_described_for_presets_and_records():

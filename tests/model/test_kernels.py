@@ -18,7 +18,8 @@ TORCHS = {
     "cudnn": SDPBackend.CUDNN_ATTENTION,
     "math": SDPBackend.MATH,
 }
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CARD])]
 SMALL = Shape(n_layer=2, n_head=2, n_embd=16, context_length=12, vocab_size=23, tie_embeddings=False, qkv_bias=True)
 
 
