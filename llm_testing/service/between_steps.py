@@ -14,12 +14,12 @@ from llm_testing.service.playground import COPY_WITHIN_S
 
 
 def between_steps(job: Job | None, work: Callable[[], Any]) -> Any:
-    """What work gives; without an active run it is done at once, here.
+    """What work gives; without an active run, and in its own thread, it is done at once, here.
 
     Raises:
         Busy: the run has no end of a step in sight.
     """
-    if job is None:
+    if job is None or job.is_executed_here():
         return work()
     begun = False
 

@@ -18,7 +18,7 @@ from llm_testing.errors import Busy, WrongState
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.model.generate import Sampling, Writes
 from llm_testing.service.adapters import KIND, Adapters
-from llm_testing.service.bases import Base, ExportRun
+from llm_testing.service.bases import Base, Converter
 from llm_testing.service.between_steps import between_steps, ordered
 from llm_testing.service.job import Job
 from llm_testing.service.playground import LIVE, TURN_WITHIN_S
@@ -77,11 +77,11 @@ class Chats:
         store: RunStore,
         adapters: Adapters,
         cache_dir: Path,
-        export_run: ExportRun,
+        converter: Converter,
         active: Callable[[], Job | None],
     ):
         self._store, self._adapters, self._cache_dir = store, adapters, cache_dir
-        self._export_run, self._active = export_run, active
+        self._converter, self._active = converter, active
         self._guard, self._turn = threading.Lock(), threading.Lock()
         self._kept: Shell | None = None
 
@@ -195,7 +195,7 @@ class Chats:
         return shell.base
 
     def _base_of(self, record: dict) -> Base:
-        return base_of_record(record, self._cache_dir, self._export_run)
+        return base_of_record(record, self._cache_dir, self._converter)
 
     def _live(self) -> tuple[str, int, dict[str, Any]]:
         from llm_testing.model.adapters import copied_trained  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """Models to take away: a PEFT adapter, merged weights or a GGUF file, each with a model card; and to the Hub."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,11 @@ from llm_testing.config.escapes import escape_controls
 from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError
 from llm_testing.hub.push import check_repo, push_folder, require_token
 from llm_testing.service.adapters import KIND, Adapters, is_adapter_path
-from llm_testing.service.bases import Base, ExportRun
-from llm_testing.service.between_steps import between_steps
+from llm_testing.service.bases import Base
 from llm_testing.service.cards import FORMS, model_card
 from llm_testing.service.checkpoints import CheckpointRow, checkpoint_rows, find_weights
 from llm_testing.service.copies import copies
 from llm_testing.service.downloads import zip_of_folder
-from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of
 from llm_testing.service.reader import Reader
 from llm_testing.service.tuned import base_of_record, write_adapter
@@ -29,23 +27,10 @@ PUSH = "A repository of yours on the Hub, with the token of this program's envir
 
 
 class Exports:
-    """Writes checkpoints of any run in the forms that others read.
+    """Writes checkpoints of any run in the forms that others read."""
 
-    Args:
-        active: the run that holds the trainer in this process, if any.
-    """
-
-    def __init__(
-        self,
-        store: RunStore,
-        adapters: Adapters,
-        cache_dir: Path,
-        export_run: ExportRun,
-        active: Callable[[], Job | None],
-    ):
-        self._store, self._adapters, self._cache_dir = store, adapters, cache_dir
-        self._export_run, self._active = export_run, active
-        self._reader = Reader(store, cache_dir)
+    def __init__(self, store: RunStore, adapters: Adapters, cache_dir: Path, reader: Reader):
+        self._store, self._adapters, self._cache_dir, self._reader = store, adapters, cache_dir, reader
 
     def find(self, what: str | None) -> tuple[str, int]:
         """Run id and step of any form of name; None is the newest adapter.
@@ -85,7 +70,7 @@ class Exports:
 
         _refuse_form(record, form)
         if form == "gguf" and record["kind"] == KIND:
-            base = base_of_record(record, self._cache_dir, self._export_run)
+            base = base_of_record(record, self._cache_dir, self._reader)
             refuse_gguf(base.folder)
 
     def write(self, what: str | None, form: str, to: Path) -> Path:
@@ -160,7 +145,7 @@ class Exports:
         run = self._store.open(run_id)
         record = run.record()
         _refuse_form(record, form)
-        base = base_of_record(record, self._cache_dir, self._export_run) if record["kind"] == KIND else None
+        base = base_of_record(record, self._cache_dir, self._reader) if record["kind"] == KIND else None
         if form == "adapter":
             self._adapter(run, record, step, base, folder)
         elif form == "merged":
@@ -172,10 +157,10 @@ class Exports:
 
     def _adapter(self, run: RunFolder, record: dict, step: int, base: Base, folder: Path) -> None:
         checkpoint, finished = run.checkpoints.verify(step).path, run.path / "adapter"
-        between_steps(self._active(), lambda: write_adapter(record, checkpoint, base, folder, finished))
+        self._reader.between_steps(lambda: write_adapter(record, checkpoint, base, folder, finished))
 
     def _merged(self, run_id: str, step: int, folder: Path) -> None:
-        between_steps(self._active(), lambda: self._reader.write_export(run_id, step, folder))
+        self._reader.between_steps(lambda: self._reader.write_export(run_id, step, folder))
 
     def _gguf(self, run_id: str, step: int, name: str, folder: Path) -> None:
         from llm_testing.model.gguf_file import write_gguf  # noqa: PLC0415  (imports torch's readers)

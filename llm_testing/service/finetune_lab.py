@@ -47,9 +47,9 @@ class FineTuning:
         self._launcher, self._store, self._cache_dir, self._probe = launcher, store, cache_dir, probe
         self._estimates = estimates
         self.adapters = Adapters(store)
-        self.chats = Chats(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.chats = Chats(store, self.adapters, cache_dir, launcher.reader, launcher.active)
         launcher.make_room = self.chats.leave_card
-        self.exports = Exports(store, self.adapters, cache_dir, launcher.export_run, launcher.active)
+        self.exports = Exports(store, self.adapters, cache_dir, launcher.reader)
         self.pushes = Pushes(self.exports.push, crew)
 
     def models(self) -> tuple[KnownModel, ...]:
@@ -129,7 +129,7 @@ class FineTuning:
             ConfigError, DataError, DownloadError: there is nothing to show.
         """
         config = self.config(values, preset)
-        found, tokenizer = look(config, self._cache_dir, self._launcher.export_run, report, check)
+        found, tokenizer = look(config, self._cache_dir, self._launcher.reader, report, check)
         return view_of(found, tokenizer.shown, num_shown)
 
     def start(
@@ -174,7 +174,7 @@ class FineTuning:
         self._launcher.check(config)
         if problems := self._length_problems(config):
             raise ConfigError(problems)
-        refuse_what_is_seen(config, self._cache_dir, self._launcher.export_run)
+        refuse_what_is_seen(config, self._cache_dir, self._launcher.reader)
         return config
 
     def _length_problems(self, config: FinetuneConfig) -> list[Problem]:

@@ -100,7 +100,7 @@ def base_of(job: Job) -> Base:
     """The base model of a job's run, the same one in each of its sessions."""
     earlier = job.folder.record().get("model") or {}
     revision = earlier.get("revision") if job.resumes else None
-    return bring_base(job.config.model_name, revision, job.cache_dir, job.export_run, job.progress, job.control.check)
+    return bring_base(job.config.model_name, revision, job.cache_dir, job.converter, job.progress, job.control.check)
 
 
 def _examples(job: Job, tokenizer: ChatTokenizer) -> PreparedExamples:

@@ -19,7 +19,7 @@ from llm_testing.errors import ConfigError, DataError, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
 from llm_testing.model.device import find_device
-from llm_testing.service.bases import ExportRun, bring_base, bring_rows, is_path, is_run, rows_at_hand
+from llm_testing.service.bases import Converter, bring_base, bring_rows, is_path, is_run, rows_at_hand
 from llm_testing.train.memory import refuse_tuning_that_cannot_fit
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST_ROWS = 2000
 
 
 def look(
-    config: FinetuneConfig, cache_dir: Path, export_run: ExportRun, report: Report, check: Check
+    config: FinetuneConfig, cache_dir: Path, converter: Converter, report: Report, check: Check
 ) -> tuple[Read, ChatTokenizer]:
     """The first rows as the model would see them, and its tokenizer; a Hub model's weights stay where they are.
 
@@ -41,7 +41,7 @@ def look(
     from llm_testing.model.base_files import check_settings  # noqa: PLC0415
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
 
-    base = bring_base(config.model_name, None, cache_dir, export_run, report, check, weights=False)
+    base = bring_base(config.model_name, None, cache_dir, converter, report, check, weights=False)
     check_settings(base.folder)
     tokenizer = ChatTokenizer(base.folder)
     rows = islice(dataset_rows(config, bring_rows(config, cache_dir, report, check)), MOST_ROWS)
@@ -49,7 +49,7 @@ def look(
     return found, tokenizer
 
 
-def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, export_run: ExportRun) -> None:
+def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, converter: Converter) -> None:
     """Refuse a draft that what is on this machine already shows to be impossible.
 
     Raises:
@@ -70,7 +70,7 @@ def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, export_run: Exp
         if rows is None:
             return
         if model_here or is_run(config.model_name):
-            found, _ = look(config, cache_dir, export_run, report_nothing, never_cancel)
+            found, _ = look(config, cache_dir, converter, report_nothing, never_cancel)
             refuse_problems(found, config.dataset, config.max_seq_length)
         elif config.dataset != PERSONA:
             found = _rows_alone(config, rows)

@@ -18,7 +18,7 @@ from llm_testing.jobs.control import Control
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import RunState
-from llm_testing.service.bases import ExportRun
+from llm_testing.service.bases import Converter
 from llm_testing.service.board import Board
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.estimates import Estimates, NoEstimate
@@ -66,18 +66,23 @@ class Job:
     control: Control
     board: Board
     estimates: Estimates
-    export_run: ExportRun
+    converter: Converter
     start: Start = field(default_factory=Start)
     checkpoint_step: int | None = None
     tokenizer_from: Path | None = None
     force: bool = False
     on_event: Callable[[Event], None] = lambda event: None
     on_progress: Callable[[Progress], None] = lambda progress: None
+    _thread: int | None = field(default=None, init=False)
 
     @property
     def resumes(self) -> bool:
         """Whether the run had a session before."""
         return self.start.checkpoint is not None and not self.start.fork
+
+    def is_executed_here(self) -> bool:
+        """Whether this thread is the one that trains."""
+        return self._thread == threading.get_ident()
 
     def begin(self) -> None:
         """Write down that this process works on the run; whoever makes the session does so before anybody sees it."""
@@ -128,7 +133,7 @@ class Job:
 
     def execute(self) -> None:
         """Do the session. Returns when the run has ended, however it ended; never raises for what a run can do."""
-        device = None
+        device, self._thread = None, threading.get_ident()
         try:
             with Journals(self.folder) as self._journals:
                 try:

@@ -4,8 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +13,11 @@ from llm_testing.data import corpora as corpora_module
 from llm_testing.errors import BadRunId, ConfigError, Problem, WrongState
 from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
-from llm_testing.jobs.machine import usable_cores, usable_memory_bytes
+from llm_testing.jobs.machine import usable_cores
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import Crew
-from llm_testing.model.device import device_name, find_device, probe_machine
 from llm_testing.model.generate import Sampling
-from llm_testing.model.kernels import sdpa_kernels
 from llm_testing.service import checkpoints as checkpoints_module
 from llm_testing.service import records
 from llm_testing.service.archive import Archive
@@ -35,9 +31,9 @@ from llm_testing.service.forecast import preview_of, preview_resume_of
 from llm_testing.service.history import History
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.listing import listing
+from llm_testing.service.machine import ThisMachine
 from llm_testing.service.monitor import Monitor
 from llm_testing.service.playground import Playground
-from llm_testing.service.reader import Reader
 from llm_testing.service.reports import Reports
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.sweeps import Sweeps
@@ -59,16 +55,17 @@ class Lab:
     """
 
     def __init__(self, runs_dir: Path, cache_dir: Path, *, leave_a_core: bool = False, root: Path = Path("/")):
-        self.runs_dir, self.cache_dir, self._root = runs_dir.absolute(), cache_dir.absolute(), root
+        self.runs_dir, self.cache_dir = runs_dir.absolute(), cache_dir.absolute()
         self._store = RunStore(self.runs_dir)
-        self._cores = usable_cores(root)
-        self._threads = self._cores - 1 if leave_a_core and self._cores > 2 else self._cores
+        cores = usable_cores(root)
+        threads = cores - 1 if leave_a_core and cores > 2 else cores
+        self._machine = ThisMachine(cores, threads, root)
         self.crew, self.demo_turn = Crew(), threading.Lock()
-        self.estimates = Estimates(Estimator(), self._store, self._threads, self.crew, self.cache_dir / "models")
-        self._launcher = Launcher(self._store, self.cache_dir, self._threads, self.estimates)
-        self._reader = Reader(self._store, self.cache_dir)
+        self.estimates = Estimates(Estimator(), self._store, threads, self.crew, self.cache_dir / "models")
+        self._launcher = Launcher(self._store, self.cache_dir, threads, self.estimates)
+        self._reader = self._launcher.reader
         self.finetuning = FineTuning(
-            self._launcher, self._store, self.cache_dir, self._probe, self.estimates, self.crew
+            self._launcher, self._store, self.cache_dir, self._machine.probe, self.estimates, self.crew
         )
         self.playground = Playground(self._store, self._reader, self._launcher.active)
         self.archive = Archive(self._store)
@@ -86,25 +83,7 @@ class Lab:
 
     def machine(self) -> MachineView:
         """The machine as this process may use it."""
-        memory, device = usable_memory_bytes(self._root), find_device("auto")
-        facts = probe_machine(self._cores, memory.total_bytes)
-        return MachineView(
-            device=str(device),
-            device_name=device_name(device),
-            device_memory_bytes=facts.device_memory_bytes,
-            cores=self._cores,
-            threads=self._threads,
-            memory_total_bytes=memory.total_bytes,
-            memory_available_bytes=memory.available_bytes,
-            fast_bf16=facts.fast_bf16,
-            sdpa_kernels=self._sdpa_kernels,
-            torch_version=version("torch"),
-        )
-
-    @cached_property
-    def _sdpa_kernels(self) -> tuple[str, ...]:
-        """Looked at once: it cannot change while the process lives. Two that look at once find the same."""
-        return sdpa_kernels(find_device("auto"), "fp32", 32, 0.0)
+        return self._machine.view()
 
     def private_roots(self) -> tuple[Path, ...]:
         """Folders whose place on this machine is its owner's business."""
@@ -112,7 +91,7 @@ class Lab:
 
     def preset_values(self, preset: str) -> dict[str, Any]:
         """What a preset sets on this machine."""
-        return preset_values(preset, self._probe(), PretrainConfig)
+        return preset_values(preset, self._machine.probe(), PretrainConfig)
 
     def config(self, values: dict[str, Any], preset: str | None = None) -> PretrainConfig:
         """The whole config of given values on top of a preset, or of a parent's options where resume_from names one.
@@ -125,7 +104,7 @@ class Lab:
             given["resume_from"] = self._named_as_now(given["resume_from"])
             run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
             return PretrainConfig.build({**self._store.open(run_id).record()["config"], **given})
-        return PretrainConfig.build(filled(preset, given, self._probe(), PretrainConfig))
+        return PretrainConfig.build(filled(preset, given, self._machine.probe(), PretrainConfig))
 
     def preview(self, values: dict[str, Any], preset: str | None = None) -> Preview:
         """What a draft means, without reading its corpus; problems are part of the answer, not raised."""
@@ -389,9 +368,6 @@ class Lab:
             return self.checkpoint(what).id
         except BadRunId as error:
             raise ConfigError([Problem("resume_from", str(error))]) from None
-
-    def _probe(self):
-        return probe_machine(self._cores, usable_memory_bytes(self._root).total_bytes)
 
     def _active(self, run_id: str | None):
         job = self._launcher.active()

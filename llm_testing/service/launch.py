@@ -16,6 +16,7 @@ from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.queue import RunQueue
 from llm_testing.jobs.states import ACTIVE, TERMINAL, RunState
 from llm_testing.jobs.threads import join, start_thread
+from llm_testing.service.between_steps import between_steps
 from llm_testing.service.board import Board
 from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
@@ -57,7 +58,7 @@ class Launcher:
     def __init__(self, store: RunStore, cache_dir: Path, threads: int, estimates: Estimates):
         self.store, self.queue = store, RunQueue(store.root)
         self._cache_dir, self._threads, self._estimates = cache_dir, threads, estimates
-        self.export_run = Reader(store, cache_dir).export_named
+        self.reader = Reader(store, cache_dir, lambda work: between_steps(self.active(), work))
         self.guard = threading.RLock()
         """Held while a run is made, started, queued or taken away: whoever decides by what is active holds it."""
         self.make_room: Callable[[], None] = lambda: None
@@ -330,7 +331,7 @@ class Launcher:
             control=watcher.control if watcher else Control(),
             board=Board(live, lambda: next(self._versions)),
             estimates=self._estimates,
-            export_run=self.export_run,
+            converter=self.reader,
         )
         if watcher:
             job.on_event, job.on_progress = watcher.on_event, watcher.on_progress

@@ -63,10 +63,11 @@ class Reader:
 
     Args:
         cache_dir: where base models are.
+        between_steps: gives what work gives that loads an open model, at a time when no training step is computed.
     """
 
-    def __init__(self, store: RunStore, cache_dir: Path):
-        self._store, self._cache_dir = store, cache_dir
+    def __init__(self, store: RunStore, cache_dir: Path, between_steps: Callable[[Callable[[], Any]], Any]):
+        self._store, self._cache_dir, self.between_steps = store, cache_dir, between_steps
         self._lock = threading.Lock()
         self._followed: OrderedDict[tuple[str, str], Followed] = OrderedDict()
 
@@ -133,8 +134,8 @@ class Reader:
         source = self._store.open(run_id)
         record = source.record()
         if record["kind"] == "finetune":
-            base = base_of_record(record, self._cache_dir, self.export_named)
-            write_merged(record, source.checkpoints.verify(step).path, base, folder)
+            base, checkpoint = base_of_record(record, self._cache_dir, self), source.checkpoints.verify(step).path
+            self.between_steps(lambda: write_merged(record, checkpoint, base, folder))
             return
         model, tokenizer = self.open_model(run_id, step)
         export_gpt2(model, tokenizer.tokenizers_json(), tokenizer.end_id, folder)
@@ -163,7 +164,8 @@ class Reader:
         record = folder.record()
         if record["kind"] == "finetune":
             path = folder.checkpoints.verify(step).path
-            return open_tuned(record, path, base_of_record(record, self._cache_dir, self.export_named))
+            base = base_of_record(record, self._cache_dir, self)
+            return self.between_steps(lambda: open_tuned(record, path, base))
         vocab_size = record["data"].get("vocab_size")
         if not isinstance(vocab_size, int):
             raise UserError(f"Run {run_id} does not say how large its vocabulary is, so its weights cannot be read.")

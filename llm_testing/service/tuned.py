@@ -9,12 +9,12 @@ from llm_testing.data.templates import OWN
 from llm_testing.errors import UserError
 from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.model.device import find_device
-from llm_testing.service.bases import Base, ExportRun, bring_base, model_of_package
+from llm_testing.service.bases import Base, Converter, bring_base, model_of_package
 from llm_testing.service.names import last_part
 from llm_testing.store.files import write_bytes
 
 
-def base_of_record(record: dict, cache_dir: Path, export_run: ExportRun) -> Base:
+def base_of_record(record: dict, cache_dir: Path, converter: Converter) -> Base:
     """The base model that a run was trained on.
 
     Raises:
@@ -24,7 +24,7 @@ def base_of_record(record: dict, cache_dir: Path, export_run: ExportRun) -> Base
     if not model:
         raise UserError(f"Run {record['run_id']} does not say which model it was trained on, so it cannot be opened.")
     name = record["config"]["model_name"]
-    return bring_base(name, model.get("revision"), cache_dir, export_run, report_nothing, never_cancel)
+    return bring_base(name, model.get("revision"), cache_dir, converter, report_nothing, never_cancel)
 
 
 def open_tuned(record: dict, checkpoint: Path, base: Base):

@@ -67,7 +67,7 @@ def test_a_tuned_model_is_opened_in_the_playground_between_two_steps(lab, tuned,
 
 
 def test_a_tuned_run_becomes_a_base_between_two_steps(lab, tuned, threads, root):
-    assert lab.finetuning.view_examples(draft(root, model_name=tuned)).tokens
+    assert lab.finetuning.view_examples(draft(root, model_name=tuned)).num_tokens
     assert threads["load_tuned"] == threads["load_base"] == threads["trainer"]
 
 
