@@ -15,6 +15,7 @@ _SETTERS = [
     *((torch.random, name) for name in ("manual_seed", "seed", "set_rng_state", "fork_rng")),
     (torch.cuda, "reset_peak_memory_stats"),
     (torch.cuda, "manual_seed_all"),
+    (warnings, "catch_warnings"),
 ]
 """What sets such a thing; one that is set and put back again is as bad, for who computes meanwhile."""
 

@@ -133,9 +133,10 @@ def _docstrings(source: str) -> list[str]:
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old escapes in somebody else's source
-            tree = ast.parse(source)
+        # Old escapes in somebody else's source. The filter stays, as it fits nothing else: taking it back would take
+        # back what another thread has set meanwhile, for the filters are the whole process's.
+        warnings.filterwarnings("ignore", module="<unknown>")
+        tree = ast.parse(source)
         return [text for text in _docstrings_in(tree) if text]
     except (SyntaxError, ValueError, RecursionError):
         return []  # templates such as lib2to3's, which are not Python 3

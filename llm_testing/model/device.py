@@ -8,6 +8,7 @@ import torch
 
 from llm_testing.config.presets import Machine
 from llm_testing.errors import ConfigError, Problem
+from llm_testing.model.kernels import KERNELS, can_train
 
 _RECORDED = ("torch", "transformers", "tokenizers", "tiktoken", "safetensors", "numpy", "bitsandbytes", "peft",
              "liger-kernel")  # fmt: skip
@@ -82,6 +83,12 @@ def has_fast_bf16(device: torch.device) -> bool:
 def _cpu_multiplies_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "amx_tile", "avx512_bf16", "bf16"))
+
+
+def sdpa_kernels(device: torch.device, precision: str, head_width: int, dropout: float) -> tuple[str, ...]:
+    """The attention kernels that can really run a training step here, found by running each on a tiny input."""
+    q_BHTD = torch.zeros(1, 1, 8, head_width, dtype=dtype_of(precision), device=device, requires_grad=True)
+    return tuple(kernel for kernel in KERNELS if can_train(kernel, q_BHTD, dropout))
 
 
 def environment(device: torch.device, threads: int) -> dict:

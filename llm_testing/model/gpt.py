@@ -57,7 +57,7 @@ class Attention(nn.Module):
         elif self.kernel != "auto" and self.training:
             mixed_BHTD = kernels.attention(self.kernel, q, k, v, dropped)
         else:
-            # Torch chooses. In evaluation always: a kernel may have been named that only training can use.
+            # Torch chooses the kernel: in evaluation and for samples always, whichever one training is held to.
             mixed_BHTD = F.scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True)
         y_BTC = self.proj(mixed_BHTD.transpose(1, 2).reshape(x_BTC.shape))
         return F.dropout(y_BTC, self.dropout, self.training)
@@ -88,7 +88,7 @@ class GPT(nn.Module):
         shape: dimensions, tying and biases.
         dropout: share of activations dropped in training mode.
         attention_impl: "manual" or "sdpa"; they agree to rounding.
-        sdpa_kernel: "auto", or one of those that can run here (`model.kernels.sdpa_kernels` says which).
+        sdpa_kernel: "auto", or one of those that can run here (`model.device.sdpa_kernels` says which).
         gradient_checkpointing: recompute each block in the backward pass, in training mode only.
     """
 

@@ -23,8 +23,6 @@ from torch.backends.cuda import (
 )
 from torch.nn import functional as F
 
-from llm_testing.model.device import dtype_of
-
 KERNELS = ("flash", "memory_efficient", "cudnn", "math")
 _aten = torch.ops.aten
 
@@ -53,23 +51,18 @@ def attention(kernel: str, q_BHTD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor, dropo
         return operation(q_BHTD.to(low), k_BHTD.to(low), v_BHTD.to(low), dropout)
 
 
-def sdpa_kernels(device: torch.device, precision: str, head_width: int, dropout: float) -> tuple[str, ...]:
-    """The kernels that can really run a training step here, found by running each on a tiny input.
+def can_train(kernel: str, q_BHTD: Tensor, dropout: float) -> bool:
+    """Whether a kernel can run a training step on inputs like this one, found by running it forward and back.
 
-    It may be asked at any time, beside a run too: no flag is set and no random number is drawn.
+    It may be asked beside a run: no flag is set and no random number is drawn.
     """
-    return tuple(name for name in KERNELS if _runs(name, device, precision, head_width, dropout))
-
-
-def _runs(kernel: str, device: torch.device, precision: str, head_width: int, dropout: float) -> bool:
-    q_BHTD = torch.zeros(1, 1, 8, head_width, dtype=dtype_of(precision), device=device, requires_grad=True)
-    if device.type == "cuda" and kernel in _TORCH_SAYS:
+    if q_BHTD.device.type == "cuda" and kernel in _TORCH_SAYS:
         # The card's kernels are asked first, as torch asks before it chooses one: some would take what they get wrong.
         if not _TORCH_SAYS[kernel](SDPAParams(q_BHTD, q_BHTD, q_BHTD, None, dropout, True, False)):
             return False
     # A mask that is drawn here would be missing in a run that trains meanwhile. Of the kernels that are not asked, math
     # drops wherever it runs, and flash on the CPU refuses to before it draws.
-    tried = dropout if device.type == "cpu" and kernel == "flash" else 0.0
+    tried = dropout if q_BHTD.device.type == "cpu" and kernel == "flash" else 0.0
     try:
         attention(kernel, q_BHTD, q_BHTD, q_BHTD, tried).sum().backward()
     except RuntimeError:

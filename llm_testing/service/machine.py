@@ -6,8 +6,7 @@ from pathlib import Path
 
 from llm_testing.config.presets import Machine
 from llm_testing.jobs.machine import usable_memory_bytes
-from llm_testing.model.device import device_name, find_device, probe_machine
-from llm_testing.model.kernels import sdpa_kernels
+from llm_testing.model.device import device_name, find_device, probe_machine, sdpa_kernels
 from llm_testing.service.views import MachineView
 
 

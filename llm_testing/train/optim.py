@@ -1,7 +1,5 @@
 """Optimizers by name, with weight decay on matrices only."""
 
-import warnings
-
 import torch
 from torch import nn
 
@@ -28,7 +26,11 @@ def build_optimizer(model: nn.Module, config: Recipe) -> torch.optim.Optimizer:
     import bitsandbytes  # noqa: PLC0415 an optional GPU package in spirit: slow to import, needed by two options
 
     kind = {"adamw_8bit": bitsandbytes.optim.AdamW8bit, "paged_adamw_8bit": bitsandbytes.optim.PagedAdamW8bit}
-    return kind[config.optimizer](groups, **settings)
+    optimizer = kind[config.optimizer](groups, **settings)
+    # Its remark that paging does nothing on a CPU is a run's own warning here (`train.session`). To hush it around each
+    # step would change Python's warning filters, which are the whole process's, beside whatever else goes on.
+    optimizer._cpu_paged_warned = True
+    return optimizer
 
 
 def warm_up() -> None:
@@ -40,10 +42,3 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Give every parameter group the learning rate of the coming update."""
     for group in optimizer.param_groups:
         group["lr"] = lr
-
-
-def optimizer_step(optimizer: torch.optim.Optimizer) -> None:
-    """Update the weights; bitsandbytes' remark that paging does nothing on a CPU is made once, as a run's warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Paged optimizers are not supported on CPU")
-        optimizer.step()

@@ -14,10 +14,9 @@ from llm_testing.data.prepare import PreparedData
 from llm_testing.data.windows import TrainWindows, ValWindows
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.jobs.progress import Report
-from llm_testing.model.device import environment, find_device
+from llm_testing.model.device import environment, find_device, sdpa_kernels
 from llm_testing.model.generate import Sampling
 from llm_testing.model.gpt import GPT, build_gpt
-from llm_testing.model.kernels import sdpa_kernels
 from llm_testing.model.weights import read_weights, to_device, write_weights
 from llm_testing.train.events import Event
 from llm_testing.train.loop import Commands, TrainingRun

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from llm_testing.config.recipe import Recipe
 from llm_testing.errors import TrainingDiverged
 from llm_testing.model.device import dtype_of
-from llm_testing.train.optim import optimizer_step, set_lr
+from llm_testing.train.optim import set_lr
 
 MAX_SKIPS_IN_A_ROW = 20
 
@@ -110,10 +110,10 @@ class TrainingStep:
         elif self._skips_on_device:
             # The same attribute through which GradScaler tells a fused optimizer to leave the weights alone.
             self.optimizer.found_inf = bad.float()
-            optimizer_step(self.optimizer)
+            self.optimizer.step()
             del self.optimizer.found_inf
         elif not bad.item():
-            optimizer_step(self.optimizer)
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def check_finite(self, step: int) -> int:

@@ -1,14 +1,18 @@
 """A forced kernel: the same numbers as torch's own way to force one, and nothing that another thread can notice."""
 
+from types import SimpleNamespace
+from unittest.mock import patch
+
 import pytest
 import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from llm_testing.config.shapes import Shape
-from llm_testing.model import gpt
+from llm_testing.model import gpt, kernels
+from llm_testing.model.device import sdpa_kernels
 from llm_testing.model.gpt import build_gpt
-from llm_testing.model.kernels import KERNELS, attention, sdpa_kernels
+from llm_testing.model.kernels import KERNELS, attention
 from tests.process_wide import unchanged
 
 CPU = torch.device("cpu")
@@ -91,6 +95,27 @@ def test_a_kernel_that_cannot_do_it_refuses_instead_of_being_replaced():
             attention(kernel, q, q, q, 0.0)
     with pytest.raises(RuntimeError, match="dropout"):
         attention("flash", q, q, q, 0.1)
+
+
+@pytest.mark.parametrize("width", [20, 24])
+def test_the_cards_kernels_are_called_as_torch_declares_them(width):
+    """Without a card: on tensors without data, which go through torch's own declarations of these operations."""
+    q = torch.zeros(2, 3, 16, width, device="meta", dtype=torch.bfloat16, requires_grad=True)
+    for kernel in KERNELS:
+        assert kernels._OF_DEVICE["cuda"][kernel](q, q, q, 0.1).shape == q.shape
+
+
+def test_padded_heads_keep_their_scale():
+    """The card's flash kernel reads heads in pieces of 8; the CPU's, which takes any, stands in for it."""
+
+    def on_cpu(q, k, v, dropout, causal, debug, scale):
+        assert q.size(-1) % 8 == 0
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, dropout, causal, scale=scale)
+
+    q, k, v = torch.randn(3, 2, 3, 16, 20, generator=torch.Generator().manual_seed(3))
+    with patch.object(kernels, "_aten", SimpleNamespace(_scaled_dot_product_flash_attention=on_cpu)):
+        padded = kernels._OF_DEVICE["cuda"]["flash"](q, k, v, 0.0)
+    assert torch.allclose(padded, F.scaled_dot_product_attention(q, k, v, is_causal=True), atol=1e-6)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])

@@ -1,8 +1,10 @@
 import pytest
+import torch
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.train.optim import build_optimizer, parameter_groups
 from llm_testing.train.schedule import lr_at
+from tests.process_wide import unchanged
 from tests.train.parts import config, training_step
 
 
@@ -46,3 +48,13 @@ def test_optimizers_take_their_settings(name):
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.3, 0.0]
     # torch's own runs as one kernel, here and on CUDA.
     assert optimizer.param_groups[0].get("fused", False) is (name == "adamw")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit", "paged_adamw_8bit"])
+def test_a_step_warns_of_nothing_and_sets_nothing_for_the_whole_process(optimizer):
+    training = training_step(config(optimizer=optimizer))
+    x, y = torch.zeros(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
+    with unchanged():
+        training.begin()
+        training.micro_step(x, y, y.numel(), 0, 0)
+        training.update(1e-3)
