@@ -11,7 +11,8 @@ EXAMPLE = Path(__file__).parents[1] / "runs" / "20261124-033430-taqx"
 WRONG = {
     "text": '"abc"', "digits as text": '"2.5"', "list": "[1]", "object": '{"a": 1}', "yes": "true", "NaN": "NaN",
     "NaN as text": '"NaN"', "1e400": "1e400", "5,000 digits": "9" * 5000, "negative": "-7", "fraction": "2.5",
-    "huge": "1e300", "null": "null", "deep": "[" * 90 + "]" * 90, "half a pair": '"\\ud800"', "megabyte": f'"{"x" * 2**20}"',
+    "huge": "1e300", "null": "null", "deep": "[" * 90 + "]" * 90, "half a pair": '"\\ud800"',
+    "megabyte": f'"{"x" * 2**20}"',
 }  # fmt: skip
 """JSON texts of values, of which few fit any field."""
 

@@ -222,7 +222,7 @@ def shown_run(lab: Lab, run_id: str | None, kind: str = "pretrain") -> str:
     live = lab.live() or lab.last()
     if live is not None and live.kind == kind:
         return live.run_id
-    newest = next((row for row in lab.rows() if row.damaged is None and row.kind == kind), None)
+    newest = next((row for row in lab.rows() if row.usable and row.kind == kind), None)
     if newest is None:
         raise NotFound("There is no run yet.")
     return newest.run_id

@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from llm_testing.api.calls import Asked, Call
 from llm_testing.api.runs import attachment
 from llm_testing.config.history import RunsQuery
+from llm_testing.config.limits import LONGEST_NAME, LONGEST_NOTES
 from llm_testing.config.option import Options, Show
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.service.bulk import ACTIONS
@@ -23,11 +24,11 @@ _Tags = Annotated[tuple[str, ...], Field(max_length=100, strict=False), Show("Ta
 class MarkRequest(Options):
     """What people write on a run; what is left out stays as it is."""
 
-    name: Annotated[str | None, Field(max_length=80), Show("Name", "Run")] = None
+    name: Annotated[str | None, Field(max_length=LONGEST_NAME), Show("Name", "Run")] = None
     """What to call it."""
     tags: Annotated[tuple[str, ...] | None, Field(max_length=100, strict=False), Show("Tags", "Run")] = None
     """All of its tags, in place of those it has."""
-    notes: Annotated[str | None, Field(max_length=20_000), Show("Notes", "Run")] = None
+    notes: Annotated[str | None, Field(max_length=LONGEST_NOTES), Show("Notes", "Run")] = None
     """Free text; empty takes it away."""
     starred: Annotated[bool | None, Show("Star", "Run")] = None
     """Whether it has a star."""

@@ -181,7 +181,7 @@ class LiveRoutes:
 
     def _newest(self) -> dict[str, Any] | None:
         """The newest whole run of the folder, for a page that was opened before any run of this process; no example."""
-        row = next((row for row in self.lab.rows() if row.damaged is None and EXAMPLE not in row.tags), None)
+        row = next((row for row in self.lab.rows() if row.usable and EXAMPLE not in row.tags), None)
         if row is None:
             return None
         error = self.lab.details(row.run_id).get("error")

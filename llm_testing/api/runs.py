@@ -1,6 +1,6 @@
 """Runs as REST calls: listed, compared, renamed, deleted and taken away."""
 
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import Response, StreamingResponse
 
@@ -82,14 +82,21 @@ async def restore_all(asked: Asked) -> Restored | Response:
 
 def metrics_table(asked: Asked) -> StreamingResponse:
     """A run's curves as CSV."""
-    run_id = asked.path["run_id"]
-    return attachment(asked.lab.history.table(run_id, "metrics"), f"{run_id}-metrics.csv", "text/csv; charset=utf-8")
+    return _table(asked, "metrics")
 
 
 def samples_table(asked: Asked) -> StreamingResponse:
     """A run's sample texts as CSV."""
-    run_id = asked.path["run_id"]
-    return attachment(asked.lab.history.table(run_id, "samples"), f"{run_id}-samples.csv", "text/csv; charset=utf-8")
+    return _table(asked, "samples")
+
+
+def _table(asked: Asked, name: Literal["metrics", "samples"]) -> StreamingResponse:
+    """A table; CSV has no place for words, so a header says what of the run is damaged and an empty cell here."""
+    run_id, history = asked.path["run_id"], asked.lab.history
+    answer = attachment(history.table(run_id, name), f"{run_id}-{name}.csv", "text/csv; charset=utf-8")
+    if damaged := history.damage(run_id).in_words():
+        answer.headers["x-damaged"] = ascii(damaged)[1:-1]
+    return answer
 
 
 def attachment(blocks: Any, name: str, media_type: str) -> StreamingResponse:

@@ -11,6 +11,7 @@ from llm_testing.cli.terminal import duration
 from llm_testing.config.history import RunsQuery
 from llm_testing.config.option import options_of
 
+_PLACE = ("file", "line", "field", "found", "count")
 LISTED = ("run_id", "kind", "name", "state", "step", "train_loss", "val_loss", "damaged")
 
 
@@ -43,6 +44,7 @@ def show(args: argparse.Namespace) -> int:
     lines = [f"{details['name']} ({args.run_id}): {details['state']}"]
     if details.get("error"):
         lines.append(str(details["error"]))
+    lines += told_damage(details)
     lines += ["", *table(("result", ""), ((name.replace("_", " "), value) for name, value in result.items()))]
     if result["elapsed_s"] is not None:
         lines.append(f"time in the run: {duration(result['elapsed_s'])}")
@@ -55,6 +57,15 @@ def show(args: argparse.Namespace) -> int:
     if checkpoints:
         print_lines(["", *table(("checkpoint", "kept as", "bytes"), checkpoints)])
     return OK
+
+
+def told_damage(details: dict[str, Any]) -> list[str]:
+    """What of a run's files is damaged, place by place."""
+    if not details["damaged"]:
+        return []
+    heads = ("file", "first line", "field", "what was found first", "times")
+    places = details["damage"]["places"]
+    return ["", f"damaged: {details['damaged']}", *table(heads, ([place[name] for name in _PLACE] for place in places))]
 
 
 def _what_can_be_done(details: dict[str, Any]) -> list[str]:
@@ -77,6 +88,7 @@ def compare(args: argparse.Namespace) -> int:
     ]
     print_lines(table(heads, [*differing, *results]))
     print_lines([compared["why"]] if compared["why"] else [])
+    print_lines(f"{run_id} is damaged: {said}" for run_id, said in compared["damaged"].items() if said)
     return OK
 
 

@@ -38,6 +38,8 @@ def export(args: argparse.Namespace) -> int:
             for run_id in args.run_ids
         ]
     print_lines(f"Written: {path}" for path in written)
+    told = {run_id: lab.history.damage(run_id).in_words() for run_id in args.run_ids}
+    print_lines(f"{run_id} is damaged: {said}" for run_id, said in told.items() if said)
     return OK
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llm_testing.config.limits import LONGEST_NAME, LONGEST_PLACE, LONGEST_WORD
 from llm_testing.config.option import Options, Show
 from llm_testing.errors import Problem
 
@@ -20,11 +21,11 @@ PERSONA = "persona"
 class FinetuneConfig(Options):
     """What a fine-tuning run is made of."""
 
-    name: Annotated[str, Field(max_length=80), Show("Run name", "Run", level="basic", resume="change")] = ""
+    name: Annotated[str, Field(max_length=LONGEST_NAME), Show("Run name", "Run", level="basic", resume="change")] = ""
     """What to call the run; empty gives it a name made from its model and dataset."""
     model_name: Annotated[
         str,
-        Field(min_length=1, max_length=4096),
+        Field(min_length=1, max_length=LONGEST_PLACE),
         Show("Base model", "Model", level="basic", suggestions=("HuggingFaceTB/SmolLM2-135M-Instruct",)),
     ] = "unsloth/Qwen2.5-7B-Instruct"
     """The model to tune: one of the list, any Hub id, a folder of safetensors, a GGUF file, or a run of yours."""
@@ -49,13 +50,13 @@ class FinetuneConfig(Options):
 
     dataset: Annotated[
         str,
-        Field(min_length=1, max_length=4096),
+        Field(min_length=1, max_length=LONGEST_PLACE),
         Show("Dataset", "Data", level="basic", suggestions=(PERSONA, "yahma/alpaca-cleaned")),
     ] = "yahma/alpaca-cleaned"
     """Rows to learn: persona (built in), a file or folder of yours (json, jsonl, csv, parquet, txt), or a Hub id."""
-    dataset_config: Annotated[str | None, Field(max_length=200), Show("Dataset configuration", "Data")] = None
+    dataset_config: Annotated[str | None, Field(max_length=LONGEST_WORD), Show("Dataset configuration", "Data")] = None
     """Which configuration of a Hub dataset to take, where it has several."""
-    dataset_split: Annotated[str, Field(min_length=1, max_length=200), Show("Dataset split", "Data")] = "train"
+    dataset_split: Annotated[str, Field(min_length=1, max_length=LONGEST_WORD), Show("Dataset split", "Data")] = "train"
     """Which split of a Hub dataset to take."""
     data_format: Annotated[
         Literal["auto", "alpaca", "chat", "prompt_completion", "sharegpt", "text"],
@@ -175,7 +176,9 @@ class FinetuneConfig(Options):
         int, Field(ge=1, le=1000), Show("Checkpoints kept", "Checkpoints", unit="checkpoints", resume="change")
     ] = 3
     """How many periodic checkpoints stay; the oldest go first."""
-    resume_from: Annotated[str | None, Field(max_length=200), Show("Start from checkpoint", "Checkpoints")] = None
+    resume_from: Annotated[str | None, Field(max_length=LONGEST_WORD), Show("Start from checkpoint", "Checkpoints")] = (
+        None
+    )
     """Fork: begin a new run with the adapter of another fine-tuning run's checkpoint, on the same or new rows."""
 
     device: Annotated[

@@ -14,6 +14,7 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from llm_testing.config.limits import LONGEST_PROMPT
 from llm_testing.config.problems import problems_of
 from llm_testing.errors import ConfigError, Problem
 
@@ -115,10 +116,20 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        problems = self.problems()
+        problems = [*self.problems(), *self._long_texts()]
         if problems:
             raise PydanticCustomError("rules", "options that do not fit together", {"problems": problems})
         return self
+
+    def _long_texts(self) -> list[Problem]:
+        # A list's own bound says how many texts there are, and none of them how long one may be.
+        return [
+            Problem(name, f"Each text has at most {LONGEST_PROMPT:,} characters; received one of {len(text):,}.")
+            for name, value in self
+            if isinstance(value, tuple)
+            for text in value
+            if isinstance(text, str) and len(text) > LONGEST_PROMPT
+        ]
 
     def problems(self) -> list[Problem]:
         """Rules between options; each breach names the field to change."""

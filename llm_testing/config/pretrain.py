@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llm_testing.config.limits import LONGEST_NAME, LONGEST_PLACE, LONGEST_WORD
 from llm_testing.config.option import Options, Show
 from llm_testing.config.shapes import SIZES
 from llm_testing.errors import Problem
@@ -18,16 +19,16 @@ CORPORA_AT_HAND = ("python-docs", "python-stdlib", "tiny")
 class PretrainConfig(Options):
     """What a pretraining run is made of; `resolve` says what follows from it."""
 
-    name: Annotated[str, Field(max_length=80), Show("Run name", "Run", level="basic", resume="change")] = ""
+    name: Annotated[str, Field(max_length=LONGEST_NAME), Show("Run name", "Run", level="basic", resume="change")] = ""
     """What to call the run; empty gives it a name made from its corpus and size."""
     corpus: Annotated[
         str,
-        Field(min_length=1, max_length=4096),
+        Field(min_length=1, max_length=LONGEST_PLACE),
         Show("Corpus", "Data", level="basic", suggestions=(*CORPORA_AT_HAND, "shakespeare", "verdict", "tinystories")),
     ] = "verdict"
     """The text to learn: a corpus by name, a file or folder of yours, a URL, or hf:owner/name of a Hub dataset."""
     val_corpus: Annotated[
-        str | None, Field(max_length=4096), Show("Validation corpus", "Data", suggestions=CORPORA_AT_HAND)
+        str | None, Field(max_length=LONGEST_PLACE), Show("Validation corpus", "Data", suggestions=CORPORA_AT_HAND)
     ] = None
     """Text to validate on; left empty, the last tenth of the corpus is held out."""
     tokenizer: Annotated[Literal["bpe", "char", "gpt2"], Show("Tokenizer", "Data", level="basic")] = "gpt2"
@@ -148,7 +149,9 @@ class PretrainConfig(Options):
         int, Field(ge=1, le=1000), Show("Checkpoints kept", "Checkpoints", unit="checkpoints", resume="change")
     ] = 3
     """How many periodic checkpoints stay; the oldest go first."""
-    resume_from: Annotated[str | None, Field(max_length=200), Show("Start from checkpoint", "Checkpoints")] = None
+    resume_from: Annotated[str | None, Field(max_length=LONGEST_WORD), Show("Start from checkpoint", "Checkpoints")] = (
+        None
+    )
     """Fork: begin a new run with the weights, step and optimizer of another run's checkpoint."""
 
     device: Annotated[

@@ -13,6 +13,7 @@ from llm_testing.store.files import read_json, replace_path, write_json
 from llm_testing.store.ids import check_run_id
 
 QUEUE = "queue.json"
+MOST_WAITING = 10_000
 T = TypeVar("T")
 
 
@@ -92,8 +93,8 @@ class RunQueue:
             return [], None
         try:
             ids = read_json(self._path).get("run_ids")
-            if not isinstance(ids, list):
-                raise DamagedRun(f"{self._path} holds no list of run ids.")
+            if not isinstance(ids, list) or len(ids) > MOST_WAITING:
+                raise DamagedRun(f"{self._path} holds no list of at most {MOST_WAITING:,} run ids.")
             return list(dict.fromkeys(check_run_id(run_id) for run_id in ids)), None
         except (DamagedRun, BadRunId) as error:
             self.damaged = f"The queue was damaged and is empty now: {error}"

@@ -59,7 +59,7 @@ class Archive:
     def _folders(self) -> Iterator[RunFolder]:
         for row in self._store.rows():
             with suppress(NotFound):  # deleted meanwhile
-                if row.damaged is None:
+                if row.usable:
                     yield self._store.open(row.run_id)
 
     def receive(self) -> Incoming[Restored]:

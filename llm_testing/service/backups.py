@@ -89,7 +89,7 @@ class Backups:
         """
         report(Progress("asking the Hub"))
         backup = Backup(repo, make=True)
-        rows = [row for row in self._store.rows() if row.damaged is None]
+        rows = [row for row in self._store.rows() if row.usable]
         sent, same = [], 0
         for number, row in enumerate(rows, 1):
             check()

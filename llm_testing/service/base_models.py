@@ -12,6 +12,7 @@ from llm_testing.errors import ConfigError, DownloadError, NotFound, Problem
 from llm_testing.hub.models import fetch_model_config
 from llm_testing.model.export import gpt2_config
 from llm_testing.service.bases import is_path, is_run, model_of_package
+from llm_testing.service.records import whole_config
 from llm_testing.store.runs import RunStore
 from llm_testing.store.strict_json import parse_json
 
@@ -62,11 +63,13 @@ class BaseModels:
         except NotFound as error:
             raise ConfigError([Problem("model_name", str(error))]) from None
         if record["kind"] == "finetune":
-            return self.config(record["config"]["model_name"])
+            if base := whole_config(record).get("model_name"):
+                return self.config(base)
+            raise ConfigError([Problem("model_name", f"Run {name} does not say which model it tuned.")])
         vocab_size = (record.get("data") or {}).get("vocab_size")
         if not isinstance(vocab_size, int):
             raise ConfigError([Problem("model_name", f"Run {name} has no model yet. Choose one that has trained.")])
-        config = PretrainConfig.build(record["config"])
+        config = PretrainConfig.build(whole_config(record))
         return {"model_type": "gpt2", **gpt2_config(shape_of(config, vocab_size), config.dropout)}
 
     def _of_hub(self, name: str) -> dict[str, Any]:

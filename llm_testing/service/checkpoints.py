@@ -14,7 +14,7 @@ from llm_testing.config.resolve_finetune import resolve_finetune
 from llm_testing.config.shapes import SIZES
 from llm_testing.errors import BadRunId, ConfigError, DamagedRun, NotFound, WrongState
 from llm_testing.jobs.states import ACTIVE
-from llm_testing.service.records import example_facts, facts_of, state_of
+from llm_testing.service.records import example_facts, facts_of, state_of, whole_config
 from llm_testing.service.retention import ALWAYS_ONE, forked_steps, parents_of_forks
 from llm_testing.store.checkpoints import CheckpointInfo
 from llm_testing.store.ids import check_run_id, checkpoint_id, parse_checkpoint_id
@@ -227,14 +227,14 @@ def _about(record: dict) -> dict[str, Any]:
     if tunes:
         known |= {"optimizer": config.get("optim"), "context_length": config.get("max_seq_length")}
     else:
-        size = SIZES.get(config.get("config_name", ""), SIZES["nano"])
+        size = SIZES.get(config.get("config_name") or "", SIZES["nano"])
         known["context_length"] = config.get("context_length") or size.context_length
     try:
         if tunes:
-            each = resolve_finetune(FinetuneConfig.build(config), example_facts(record)).steps_per_epoch
+            each = resolve_finetune(FinetuneConfig.build(whole_config(record)), example_facts(record)).steps_per_epoch
         else:
-            each = resolve(PretrainConfig.build(config), facts_of(record)).steps_per_epoch
-    except (ConfigError, TypeError, KeyError, ZeroDivisionError):
+            each = resolve(PretrainConfig.build(whole_config(record)), facts_of(record)).steps_per_epoch
+    except (ConfigError, DamagedRun, ZeroDivisionError):
         each = None
     return {"config": known, "steps_per_epoch": each, "kind": record["kind"]}
 

@@ -71,12 +71,17 @@ def compared(folders: Sequence[RunFolder], curves: CurveStore, x: str, without: 
 
 
 def compared_settings(folders: Sequence[RunFolder]) -> dict[str, Any]:
-    """What differs between runs' options and what each reached, without their curves."""
+    """What differs between runs' options and what each reached, without their curves.
+
+    damaged: {run_id: sentence or null}, as far as records and newest rows tell.
+    """
     entries = {folder.run_id: folder.record() for folder in folders}
+    seen = {folder.run_id: records.looked_at(folder, entries[folder.run_id]) for folder in folders}
     why = tokens_differ(list(entries.values()))
     return {
         "differing": differing({run_id: record["config"] for run_id, record in entries.items()}),
-        "results": {folder.run_id: records.result(folder) for folder in folders},
+        "results": {run_id: records.result_of(entries[run_id], last) for run_id, (last, _) in seen.items()},
+        "damaged": {run_id: damage.in_words() for run_id, (_, damage) in seen.items()},
         "compare_by": "val_bits_per_byte" if why else "val_loss",
         "why": why,
     }

@@ -71,8 +71,8 @@ class CurveStore:
                 self._load(run_id, columns)
             columns.grow(path)
             self._save(run_id, columns)
-            seen = Columns(columns.names, columns.values, list(columns.rewinds), columns.num_damaged)
-            seen.next_n = columns.next_n
+            seen = Columns(columns.names, columns.values, list(columns.rewinds), next_n=columns.next_n)
+            seen.check.damage = columns.damage.copy()
         self._forget_some()
         return seen
 

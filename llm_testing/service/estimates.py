@@ -25,8 +25,11 @@ from llm_testing.model.weights import to_device
 from llm_testing.service.base_models import BaseModels, config_of_folder
 from llm_testing.service.checks import refuse_what_exceeds
 from llm_testing.service.records import known_facts
+from llm_testing.store.damage import Damage
 from llm_testing.store.files import read_json, write_json
+from llm_testing.store.run_shapes import record_shape
 from llm_testing.store.runs import RunStore
+from llm_testing.store.shapes import Fields, ListOf, Look
 from llm_testing.train.probe import probe
 from llm_testing.train.session import fresh_model
 
@@ -283,9 +286,10 @@ class Estimates:
 
     def _probed(self) -> list[dict[str, Any]]:
         try:
-            return read_json(self._probes).get("probes", []) if self._probes.exists() else []
+            found = read_json(self._probes).get("probes", []) if self._probes.exists() else []
         except DamagedRun:
             return []
+        return _PROBES.held(found, "probes", Look(Damage(), self._probes.name)) or []
 
     # Inside.
 
@@ -307,6 +311,10 @@ class Estimates:
             return ask()
         except TraceFailed as error:
             raise NoEstimate(f"This step's memory could not be estimated. {error}") from None
+
+
+_PROBED = {name: record_shape(None).fields[name] for name in ("environment", "estimate", "measured")}
+_PROBES = ListOf(shape=Fields(fields=_PROBED), most=MOST_PROBES)
 
 
 def accuracy(records: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from llm_testing.service.exports import Exports
 from llm_testing.service.first_look import look, refuse_what_is_seen
 from llm_testing.service.launch import Launcher, Watcher
 from llm_testing.service.pushes import Pushes
+from llm_testing.service.records import whole_config
 from llm_testing.service.tuning_preview import TuningPreview, preview_tuning, recommended
 from llm_testing.service.views import Started
 from llm_testing.store.runs import RunStore
@@ -71,7 +72,7 @@ class FineTuning:
             run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
             record = self._store.open(run_id).record()
             if record["kind"] == "finetune":
-                return FinetuneConfig.build({**record["config"], **given})
+                return FinetuneConfig.build({**whole_config(record), **given})
         return FinetuneConfig.build(finetune_values(preset, given, self._probe()))
 
     def preset_values(self, preset: str, given: dict[str, Any]) -> dict[str, Any]:

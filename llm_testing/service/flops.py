@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import shape_of
 from llm_testing.errors import ConfigError
+from llm_testing.service.records import whole_config
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def flops_of(record: dict) -> Flops | None:
     if not isinstance(vocab_size, int):
         return None
     try:
-        shape = shape_of(PretrainConfig.build(record["config"]), vocab_size)
+        shape = shape_of(PretrainConfig.build(whole_config(record)), vocab_size)
     except ConfigError:
         return None
     weights = shape.n_layer * 12 * shape.n_embd**2 + shape.vocab_size * shape.n_embd

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_testing.config.history import RunsQuery
-from llm_testing.errors import ConfigError, Problem
+from llm_testing.errors import ConfigError, DamagedRun, Problem
 from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.jobs.threads import Crew
 from llm_testing.service import downloads
@@ -22,10 +22,11 @@ from llm_testing.service.marks import MARKS, checked_marks, normal_tags
 from llm_testing.service.query import chosen
 from llm_testing.service.reader import Reader
 from llm_testing.service.readier import Readier
-from llm_testing.service.records import state_of
+from llm_testing.service.records import damage_of, state_of
 from llm_testing.service.retention import forked_steps
 from llm_testing.service.scatter import scattered
 from llm_testing.service.views import RunSummary
+from llm_testing.store.damage import Damage
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.runs import RunStore
 
@@ -153,6 +154,28 @@ class History:
 
     # One run.
 
+    def details(self, run_id: str) -> dict[str, Any]:
+        """A run's record, state and checkpoints; damaged is a sentence about all of its files, damage the places."""
+        damage = self.damage(run_id)
+        found = self._reader.details(run_id)
+        return {**found, "damaged": damage.in_words(), "damage": damage.as_record() if damage else None}
+
+    def damage(self, run_id: str) -> Damage:
+        """Everything that is damaged in a run's record, manifests and journals.
+
+        Raises:
+            NotFound, DamagedRun: where nothing of the run can be read.
+        """
+        folder = self._store.open(run_id)
+        parts = [info.wrong for info in folder.checkpoints.list()]
+        try:
+            parts.append(self.curves.of(run_id).damage)
+        except DamagedRun:
+            parts.append(Damage())
+            parts[-1].wrong(folder.metrics.name, None, "", None, "a file that can be read")
+        parts += [self._reader.damage(run_id, name) for name in ("samples", "events")]
+        return damage_of(folder.record()).with_others(parts)
+
     def open(self, run_id: str) -> dict[str, Any]:
         """Everything about a run but its curves and texts; keys as `service.opened.opened` says.
 
@@ -162,7 +185,7 @@ class History:
         active = self._launcher.active()
         return opened_module.opened(
             self._store.open(run_id),
-            self._reader.details(run_id),
+            self.details(run_id),
             active.folder.run_id if active else None,
             forked_steps(self._store, run_id),
             self._launcher.queue.ids(),
@@ -215,7 +238,7 @@ class History:
     # Several.
 
     def compare(self, run_ids: Sequence[str], x: str = "step", known: Collection[str] = ()) -> dict[str, Any]:
-        """Several runs side by side; keys as `service.comparing.compared` says.
+        """Several runs side by side; keys as `service.comparing.compared` says, and damaged: {run_id: sentence}.
 
         Args:
             known: runs whose curves are left out of the answer.
@@ -226,7 +249,9 @@ class History:
         """
         if x not in X_AXES:
             raise ConfigError([Problem("x", f"x is one of {', '.join(X_AXES)}; received {x[:40]!r}.")])
-        return compared([self._store.open(run_id) for run_id in _named(run_ids)], self.curves, x, known)
+        folders = [self._store.open(run_id) for run_id in _named(run_ids)]
+        damaged = {folder.run_id: self.damage(folder.run_id).in_words() for folder in folders}
+        return {**compared(folders, self.curves, x, known), "damaged": damaged}
 
     def compare_settings(self, run_ids: Sequence[str]) -> dict[str, Any]:
         """What differs between runs' options and what each reached, without their curves."""
@@ -239,8 +264,8 @@ class History:
     def scatter(self, option: str, result: str, run_ids: Sequence[str] = ()) -> dict[str, Any]:
         """Any option against any result, over some runs or, where none is named, over all that are not archived."""
         wanted = set(_named(run_ids)) if run_ids else None
-        records = {row.run_id: row.record for row in self._store.rows() if row.record and row.damaged is None}
-        lines = [line for line in self.runs(RunsQuery(archived="all" if wanted else "no")) if line.damaged is None]
+        records = {row.run_id: row.record for row in self._store.rows() if row.record and row.usable}
+        lines = [line for line in self.runs(RunsQuery(archived="all" if wanted else "no")) if line.usable]
         picked = [line for line in lines if line.run_id in records and (wanted is None or line.run_id in wanted)]
         return scattered([(line, records[line.run_id]) for line in picked[:MOST_SCATTERED]], option, result)
 

@@ -14,7 +14,7 @@ from llm_testing.errors import ConfigError, Problem
 from llm_testing.service.checks import check_finetune, check_start
 from llm_testing.service.finetuning import finetune_name, ready_finetuning
 from llm_testing.service.pretraining import ready_pretraining
-from llm_testing.service.records import default_name, facts_of
+from llm_testing.service.records import default_name, facts_of, whole_config
 from llm_testing.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def config_of(record: dict) -> Options:
     kind = kind_named(record["kind"])
     if kind is None:
         raise ConfigError([Problem("", f"Runs of the kind {record['kind']!r} are not known here.")])
-    return kind.config.build(record["config"])
+    return kind.config.build(whole_config(record))
 
 
 def _pretrain_fork(config: PretrainConfig, record: dict) -> list[Problem]:
@@ -83,7 +83,7 @@ _SAME_IN_A_FORK = ("model_name", "adapter", "lora_r", "use_dora", "target_module
 
 
 def _finetune_fork(config: FinetuneConfig, record: dict) -> list[Problem]:
-    parent = FinetuneConfig.build(record["config"])
+    parent = FinetuneConfig.build(whole_config(record))
     return [
         Problem(
             name, f"A fork keeps its parent's {name}, {getattr(parent, name)!r}; received {getattr(config, name)!r}."

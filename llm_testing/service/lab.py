@@ -103,7 +103,7 @@ class Lab:
         if isinstance(given.get("resume_from"), str):
             given["resume_from"] = self._named_as_now(given["resume_from"])
             run_id, _ = self._launcher.find_checkpoint(given["resume_from"], "resume_from")
-            return PretrainConfig.build({**self._store.open(run_id).record()["config"], **given})
+            return PretrainConfig.build({**records.whole_config(self._store.open(run_id).record()), **given})
         return PretrainConfig.build(filled(preset, given, self._machine.probe(), PretrainConfig))
 
     def preview(self, values: dict[str, Any], preset: str | None = None) -> Preview:
@@ -259,7 +259,7 @@ class Lab:
 
     def details(self, run_id: str) -> dict[str, Any]:
         """Everything about one run but its curves."""
-        return self._reader.details(run_id)
+        return self.history.details(run_id)
 
     def points(self, run_id: str, after: int = -1) -> Points:
         """A run's curve after a cursor."""

@@ -25,7 +25,7 @@ from llm_testing.service.kinds import config_of, kind_named, kind_of, name_for
 from llm_testing.service.new_runs import NewRuns
 from llm_testing.service.parents import changeable, find_checkpoint, fork_of
 from llm_testing.service.reader import Reader
-from llm_testing.service.records import new_record, state_of
+from llm_testing.service.records import new_record, state_of, whole_config
 from llm_testing.service.views import Live, Started
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
@@ -286,7 +286,7 @@ class Launcher:
             raise WrongState(
                 f"Run {run_id} is of the kind {record['kind']}, which cannot be resumed here.", run_id, state
             )
-        config = kind.config.build({**record["config"], **changeable(changes, kind.config)})
+        config = kind.config.build({**whole_config(record), **changeable(changes, kind.config)})
         checkpoint = folder.checkpoints.newest()
         if checkpoint is None:
             return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew

@@ -4,12 +4,10 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from llm_testing.config.limits import LONGEST_NOTES, LONGEST_TAG, MOST_TAGS
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError, Problem
 
-MOST_TAGS = 30
-LONGEST_TAG = 60
-LONGEST_NOTES = 20_000
 MARKS = ("name", "tags", "notes", "starred", "archived")
 
 

@@ -13,11 +13,13 @@ from llm_testing.data.tokenizers import Tokenizer, load_tokenizer
 from llm_testing.errors import NotFound, UserError
 from llm_testing.model.export import export_gpt2
 from llm_testing.model.generate import Sampling, Writes
-from llm_testing.service.records import state_of
+from llm_testing.service.records import damage_of, state_of, whole_config
 from llm_testing.service.tuned import base_of_record, open_tuned, write_merged
 from llm_testing.service.views import Points
 from llm_testing.service.writing import written
+from llm_testing.store.damage import Damage
 from llm_testing.store.ids import checkpoint_id, parse_checkpoint_id
+from llm_testing.store.lines import is_beyond, is_rewind
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.staging import new_folder
@@ -40,14 +42,19 @@ class Followed:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def damage(self) -> Damage:
+        """What of the journal could not be used so far."""
+        with self._lock:
+            return self._reader.damage.copy()
+
     def after(self, cursor: int) -> Points:
         """Rows numbered above the cursor."""
         with self._lock:
             for record in self._reader.poll():
-                if record.get("event") == "rewind":
+                if is_rewind(record):
                     step = record["to_step"]
                     self._rewinds.append((record["n"], step))
-                    self._rows = [row for row in self._rows if row.get("step", 0) <= step]
+                    self._rows = [row for row in self._rows if not is_beyond(row, step)]
                 else:
                     self._rows.append(record)
             newest = max([self._rows[-1]["n"] if self._rows else -1, *(n for n, _ in self._rewinds)])
@@ -73,6 +80,13 @@ class Reader:
 
     def after(self, run_id: str, name: JournalName, cursor: int) -> Points:
         """Rows of a run's journal after a cursor; -1 asks for all."""
+        return self._read(run_id, name, cursor)[0]
+
+    def damage(self, run_id: str, name: JournalName) -> Damage:
+        """What of a run's journal cannot be used."""
+        return self._read(run_id, name, -1)[1].damage()
+
+    def _read(self, run_id: str, name: JournalName, cursor: int) -> tuple[Points, Followed]:
         folder = self._store.open(run_id)
         with self._lock:
             key = (run_id, name)
@@ -84,28 +98,30 @@ class Reader:
             while len(self._followed) > 1 and (len(self._followed) > _FOLLOWED or num_rows > _MOST_ROWS):
                 _, oldest = self._followed.popitem(last=False)
                 num_rows -= len(oldest)
-        return news
+        return news, followed
 
     def details(self, run_id: str) -> dict[str, Any]:
-        """The record with its effective state, its checkpoints and its files."""
+        """The record with its effective state and its checkpoints; damage is that of record and manifests."""
         folder = self._store.open(run_id)
         record = folder.record()
         infos = folder.checkpoints.list()
+        damage = damage_of(record).with_others(info.wrong for info in infos)
         return {
             **record,
             "state": state_of(record),
             "checkpoints": [
                 {
+                    **info.facts,
                     "id": checkpoint_id(run_id, info.step),
                     "step": info.step,
                     "bytes": info.bytes,
                     "damaged": info.damaged,
-                    **info.facts,
                 }
                 for info in infos
             ],  # fmt: skip
             "bytes": self._store.size_bytes(run_id),
-            "damaged": None,
+            "damaged": damage.in_words(),
+            "damage": damage.as_record() if damage else None,
         }
 
     def generate(
@@ -170,5 +186,5 @@ class Reader:
         if not isinstance(vocab_size, int):
             raise UserError(f"Run {run_id} does not say how large its vocabulary is, so its weights cannot be read.")
         path = folder.checkpoints.verify(step).path
-        model = load_model(PretrainConfig.build(record["config"]), vocab_size, path / "model.safetensors")
+        model = load_model(PretrainConfig.build(whole_config(record)), vocab_size, path / "model.safetensors")
         return model, load_tokenizer(folder.path)

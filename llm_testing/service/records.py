@@ -1,15 +1,17 @@
 """The record of a run: made at the start, summed up at each save, read for lists, results and comparisons."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_testing.config.facts import DataFacts, ExampleFacts
 from llm_testing.config.option import Options
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.shapes import SIZES
+from llm_testing.errors import ConfigError, DamagedRun, Problem
 from llm_testing.jobs.owner import effective_state
 from llm_testing.service.names import last_part
 from llm_testing.service.views import Live
+from llm_testing.store.damage import Damage
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 
@@ -26,6 +28,7 @@ SUMMED_UP = (
 EXAMPLE = "example"
 """The tag of a run that came with the program."""
 
+Facts = TypeVar("Facts", DataFacts, ExampleFacts)
 _SAME_DATA = ("corpus", "val_corpus", "tokenizer", "vocab_size")
 
 
@@ -61,21 +64,62 @@ def data_record(facts: DataFacts) -> dict:
 
 
 def facts_of(record: dict) -> DataFacts | None:
-    """The data facts that a record keeps; None where its data was never prepared."""
-    data = record.get("data")
-    if not data:
-        return None
-    known = {name: data[name] for name in DataFacts.__dataclass_fields__ if name in data}
-    return DataFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+    """The data facts that a record keeps; None where its data was never prepared.
+
+    Raises:
+        DamagedRun: for facts that cannot be relied on.
+    """
+    return _facts(record, DataFacts)
 
 
 def example_facts(record: dict) -> ExampleFacts | None:
-    """The facts of the examples that a record keeps; None where they were never read."""
+    """The facts of the examples that a record keeps; None where they were never read.
+
+    Raises:
+        DamagedRun: for facts that cannot be relied on.
+    """
+    return _facts(record, ExampleFacts)
+
+
+def _facts(record: dict, kind: type[Facts]) -> Facts | None:
     data = record.get("data")
     if not data:
         return None
-    known = {name: data[name] for name in ExampleFacts.__dataclass_fields__ if name in data}
-    return ExampleFacts(**{**known, "warnings": tuple(known.get("warnings", ()))})
+    known = {name: data[name] for name in kind.__dataclass_fields__ if name in data}
+    try:
+        if damage_of(record).in_field("data"):
+            raise TypeError
+        return kind(**{**known, "warnings": tuple(known.get("warnings") or ())})
+    except TypeError:
+        raise DamagedRun(f"What run {record.get('run_id')} says of its data cannot be used.") from None
+
+
+def damage_of(record: dict) -> Damage:
+    """What is damaged in a run's record."""
+    kept = record.get("damage")
+    return Damage.of(kept) if kept else Damage()
+
+
+def whole_config(record: dict) -> dict[str, Any]:
+    """A run's options, to train or to open a model by: none of them was lost.
+
+    Raises:
+        ConfigError: naming those that are damaged; a default in their place would be another run.
+    """
+    places = [place for place in damage_of(record).places if place.field.partition(".")[0] == "config"]
+    if places:
+        message = "The run's own value is damaged"
+        raise ConfigError([Problem(p.field.partition(".")[2], f"{message}: {p.in_words()}.") for p in places])
+    return record["config"]
+
+
+def looked_at(folder: RunFolder, record: dict) -> tuple[dict | None, Damage]:
+    """A run's newest point, and what is damaged in its record and in the newest rows of its journals."""
+    damage = damage_of(record)
+    last = folder.last_row("metrics", damage)
+    folder.last_row("samples", damage)
+    folder.last_row("events", damage)
+    return last, damage
 
 
 def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
@@ -87,7 +131,7 @@ def known_facts(config: PretrainConfig, store: RunStore) -> DataFacts | None:
         if all(record["config"].get(n) == getattr(config, n) for n in _SAME_DATA):
             try:
                 facts = facts_of(record)
-            except (TypeError, KeyError):
+            except DamagedRun:
                 continue
             if facts:
                 return facts
@@ -107,12 +151,16 @@ def state_of(record: dict) -> str:
 
 def result(folder: RunFolder) -> dict[str, Any]:
     """A run's result with the keys of the command line's contract; unknown values are None."""
-    record = folder.record()
-    so_far = reached(record, folder.last_row("metrics"))
+    return result_of(folder.record(), folder.last_row("metrics"))
+
+
+def result_of(record: dict, last: dict | None) -> dict[str, Any]:
+    """The same of a record and the newest point."""
+    so_far = reached(record, last)
     parameters = record["parameters"]
     values = {
         **so_far,
-        "run_id": folder.run_id,
+        "run_id": record["run_id"],
         "state": state_of(record),
         "num_parameters": parameters.get("total"),
         "num_trainable": parameters.get("trainable"),

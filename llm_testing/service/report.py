@@ -41,7 +41,8 @@ def report_page(runs: list[dict[str, Any]], differing: dict[str, dict[str, Any]]
     """The page in pieces.
 
     Args:
-        runs: of each run its id, record, result, rows, samples, events and the command that repeats it.
+        runs: of each run its id, record, result, rows, samples, events, the command that repeats it, and in damaged a
+            sentence about its files, or None; the record's damage has the places.
         differing: the options in which they differ, with each run's value by id.
     """
     several = len(runs) > 1
@@ -51,6 +52,8 @@ def report_page(runs: list[dict[str, Any]], differing: dict[str, dict[str, Any]]
     title = f"Comparison of {len(runs)} runs" if several else _name(runs[0])
     yield _HEAD.format(title=_text(title), style=(_HERE / "report.css").read_text("utf-8")).encode()
     yield f"<h1>{_text(title)}</h1>{_about(runs)}".encode()
+    if damaged := "".join(_damaged(run, several) for run in runs):
+        yield _section("Damaged values", damaged).encode()
     if several:
         yield (_section("What differs", _differing(runs, differing))).encode()
     yield _section("Results", _results(runs)).encode()
@@ -88,6 +91,20 @@ def _about(runs: list[dict[str, Any]]) -> str:
         f"<li>{_badge(run)} {_text(_name(run))} <span class=soft>{_text(run['run_id'])}</span></li>" for run in runs
     )
     return f"<ul class=runs>{items}</ul>"
+
+
+def _damaged(run: dict[str, Any], several: bool) -> str:
+    """What of a run's files could not be used, place by place."""
+    damage = run["record"]["damage"]
+    if not damage:
+        return ""
+    rows = [
+        [place["file"], str(place["line"] or ""), place["field"], place["found"], f"{place['count']:,}"]
+        for place in damage["places"]
+    ]
+    name = f"{_badge(run)} {_text(_name(run))}: " if several else ""
+    table = _table(["File", "First line", "Field", "What was found first", "Times"], rows)
+    return f'<p class="bad">{name}{_text(run["damaged"])}</p><details><summary>Places</summary>{table}</details>'
 
 
 def _results(runs: list[dict[str, Any]]) -> str:

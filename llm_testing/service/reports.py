@@ -11,7 +11,6 @@ from llm_testing.service.copies import copies
 from llm_testing.service.discreet import discreet
 from llm_testing.service.downloads import Pipe
 from llm_testing.service.kinds import config_of
-from llm_testing.service.records import state_of
 from llm_testing.service.report import report_page
 from llm_testing.service.tensorboard import event_file
 from llm_testing.store.runs import RunStore
@@ -54,7 +53,8 @@ class Reports:
     def events(self, run_id: str) -> Iterator[bytes]:
         """A run's TensorBoard event file."""
         record = self._store.open(run_id).record()
-        return event_file(record, self._lab.points(run_id).rows, self._lab.samples(run_id).rows)
+        damaged = self._lab.history.damage(run_id).in_words()
+        return event_file(record, self._lab.points(run_id).rows, self._lab.samples(run_id).rows, damaged)
 
     def _tensorboard_zip(self, files: list[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
         pipe = Pipe()
@@ -67,14 +67,15 @@ class Reports:
         yield pipe.taken()
 
     def _facts(self, run_id: str) -> dict[str, Any]:
-        record = self._store.open(run_id).record()
+        record = self._lab.details(run_id)
         try:
             command = copies(config_of(record))["cli"]
         except ConfigError as error:
             command = f"It cannot be repeated by this version: {error}"
         return {
             "run_id": run_id,
-            "record": {**record, "state": state_of(record)},
+            "record": record,
+            "damaged": record["damaged"],
             "result": self._lab.result(run_id),
             "columns": self._lab.history.points(run_id, most=MOST_POINTS)["columns"],
             "samples": self._lab.samples(run_id).rows,

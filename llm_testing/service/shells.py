@@ -20,6 +20,7 @@ from llm_testing.jobs.machine import usable_memory_bytes
 from llm_testing.model.device import CardIsFull, Device, card_memory, find_device
 from llm_testing.model.generate import Writes
 from llm_testing.service.bases import Base
+from llm_testing.service.records import whole_config
 from llm_testing.service.tuned import chat_of
 from llm_testing.train.memory import free_memory
 
@@ -69,7 +70,7 @@ def read_shell(run_id: str, record: dict[str, Any], base: Base, card_is_free: bo
     """
     from llm_testing.model.adapters import WithoutAdapter  # noqa: PLC0415  (imports transformers)
 
-    config = FinetuneConfig.build(record["config"])
+    config = FinetuneConfig.build(whole_config(record))
     need = _num_bytes(config, base)
     model, device = _loaded(base.folder, config, base.name, need, card_is_free)
     without = None if config.adapter == "full" else WithoutAdapter(model)

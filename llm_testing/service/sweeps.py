@@ -218,7 +218,7 @@ class Sweeps:
         return next(n for i in itertools.count(1) if (n := base if i == 1 else f"{base}-{i}") not in taken)
 
     def _rows_of(self, name: str) -> list[str]:
-        return [row.run_id for row in self._lab.rows() if row.damaged is None and TAG + name in row.tags]
+        return [row.run_id for row in self._lab.rows() if row.usable and TAG + name in row.tags]
 
 
 def _combined(over: dict[str, list[Any]], mode: str) -> list[dict[str, Any]]:

@@ -32,18 +32,23 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 Row = dict[str, Any]
 
 
-def event_file(record: dict, rows: Iterable[Row], samples: Iterable[Row]) -> Iterator[bytes]:
+def event_file(
+    record: dict, rows: Iterable[Row], samples: Iterable[Row], damaged: str | None = None
+) -> Iterator[bytes]:
     """The bytes of an event file, in pieces.
 
     Args:
         record: the run's; its start is the first event's wall time, to which the rows add their elapsed seconds.
         rows, samples: of metrics.jsonl and samples.jsonl.
+        damaged: what is wrong with the run's files; a text beside the settings says it.
     """
     begun = _seconds(record["started_at"] or record["created_at"])
     yield _framed(_double(1, begun) + _bytes(3, b"brain.Event:2"))
     config = record["config"].items()
     settings = "\n".join(f"|{markdown_text(name)}|{markdown_text(value)}|" for name, value in config)
     yield _framed(_event(begun, 0, [_text_value("settings", f"|option|value|\n|-|-|\n{settings}")]))
+    if damaged:
+        yield _framed(_event(begun, 0, [_text_value("damaged", damaged)]))
     elapsed = {0: 0.0}
     for row in rows:
         step = row["step"]

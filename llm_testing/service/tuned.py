@@ -11,6 +11,7 @@ from llm_testing.jobs.progress import never_cancel, report_nothing
 from llm_testing.model.device import find_device
 from llm_testing.service.bases import Base, Converter, bring_base, model_of_package
 from llm_testing.service.names import last_part
+from llm_testing.service.records import whole_config
 from llm_testing.store.files import write_bytes
 
 
@@ -23,7 +24,7 @@ def base_of_record(record: dict, cache_dir: Path, converter: Converter) -> Base:
     model = record.get("model")
     if not model:
         raise UserError(f"Run {record['run_id']} does not say which model it was trained on, so it cannot be opened.")
-    name = record["config"]["model_name"]
+    name = whole_config(record)["model_name"]
     return bring_base(name, model.get("revision"), cache_dir, converter, report_nothing, never_cancel)
 
 
@@ -37,7 +38,7 @@ def open_tuned(record: dict, checkpoint: Path, base: Base):
     from llm_testing.model.adapters import read_trained  # noqa: PLC0415
     from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
 
-    config = FinetuneConfig.build(record["config"])
+    config = FinetuneConfig.build(whole_config(record))
     model = load_tuned(base.folder, config, find_device("cpu"))
     read_trained(model, checkpoint / "model.safetensors")
     return model.eval(), chat_of(record, base)
@@ -58,13 +59,13 @@ def write_adapter(record: dict, checkpoint: Path, base: Base, folder: Path, fini
         peft_tensors(trained_in(weights), folder / "adapter_model.safetensors")
         settings = json.loads((finished / "adapter_config.json").read_bytes())
     else:
-        model = load_tuned(base.folder, FinetuneConfig.build(record["config"]), find_device("cpu"))
+        model = load_tuned(base.folder, FinetuneConfig.build(whole_config(record)), find_device("cpu"))
         read_trained(model, weights)
         save_model(model, folder, base.name)
         settings = json.loads((folder / "adapter_config.json").read_bytes())
     settings["base_model_name_or_path"] = public_name(base)
     write_bytes(folder / "adapter_config.json", json.dumps(settings, indent=2, sort_keys=True).encode())
-    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"]["template"]))
+    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"].get("template")))
 
 
 def public_name(base: Base) -> str:
@@ -83,13 +84,13 @@ def write_merged(record: dict, checkpoint: Path, base: Base, folder: Path) -> No
     from llm_testing.model.base_model import load_tuned  # noqa: PLC0415
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
 
-    config = FinetuneConfig.build(record["config"])
+    config = FinetuneConfig.build(whole_config(record))
     if config.adapter == "qlora":
         config = config.model_copy(update={"adapter": "lora"})
     model = load_tuned(base.folder, config, find_device("cpu"))
     read_trained(model, checkpoint / "model.safetensors")
     merge(model).save_pretrained(str(folder))
-    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"]["template"]))
+    ChatTokenizer(base.folder).save(folder, OWN.get(record["data"].get("template")))
 
 
 def chat_of(record: dict, base: Base) -> Chat:
@@ -97,5 +98,5 @@ def chat_of(record: dict, base: Base) -> Chat:
     from llm_testing.model.chat_tokenizer import ChatTokenizer  # noqa: PLC0415
 
     data = record["data"]
-    template = "text" if data.get("data_format") == "text" else data.get("template", "model")
+    template = "text" if data.get("data_format") == "text" else data.get("template") or "model"
     return Chat(ChatTokenizer(base.folder), template, record["config"].get("system_prompt") or "")

@@ -6,7 +6,7 @@ from typing import Any
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import find_model
 from llm_testing.config.resolve_finetune import TuningResolved, resolve_finetune
-from llm_testing.errors import Problem
+from llm_testing.errors import DamagedRun, Problem
 from llm_testing.service.records import EXAMPLE, example_facts
 from llm_testing.store.runs import RunStore
 
@@ -93,7 +93,7 @@ def _known_facts(config: FinetuneConfig, store: RunStore):
         if all(then.get(name) == wanted[name] for name in _SAME_EXAMPLES) and _packs(then) == config.packs:
             try:
                 return example_facts(record)
-            except (TypeError, KeyError):
+            except DamagedRun:
                 continue
     return None
 

@@ -70,7 +70,7 @@ class Live:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the list of runs; damaged is None or the reason why the rest is missing.
+    """One line of the list of runs.
 
     Args:
         model: what it trains: a size such as nano or 2x128 (layers x width), or the base model's name.
@@ -80,6 +80,9 @@ class RunSummary:
         val_loss: over the whole split once the run has ended (then final_val_loss is the same), else the newest.
         sweep: the sweep that it belongs to.
         bytes: on disk, as of the last time anything was saved.
+        damaged: what is wrong with its files, or None.
+        usable: whether it is a run of this version; of one that is not, the rest may be missing. Damaged values of one
+            that is are None.
     """
 
     run_id: str
@@ -123,6 +126,7 @@ class RunSummary:
     sweep: str | None = None
     parent: str | None = None
     damaged: str | None = None
+    usable: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -18,13 +18,17 @@ from uuid import uuid4
 from llm_testing.errors import DamagedRun, NotEnoughDisk, NotFound, WrongState
 from llm_testing.store import files
 from llm_testing.store.changes import Changes
+from llm_testing.store.damage import Damage, described
 from llm_testing.store.ids import step_folder, step_of_folder
+from llm_testing.store.run_shapes import FACTS
+from llm_testing.store.shapes import Look
 from llm_testing.store.staging import clear_leftovers, new_staging, remove_folder, remove_tree
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 # Room to ask for before a save, in sizes of the newest checkpoint: file systems need some of their own.
 _ROOM = 1.2
+_MOST_FILES = 1000
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SET_ASIDE = re.compile(r"\.old-(step-[0-9]{8,12})-[0-9a-f]{12}")
 
@@ -37,6 +41,7 @@ class CheckpointInfo:
         facts: what its writer wanted to be known: kind, losses, versions.
         bytes: the size of its files by the manifest.
         damaged: why it cannot be used, or None. Sizes are compared, sums are not: `verify` does that.
+        wrong: what of the facts did not fit their shape, and is blank.
     """
 
     step: int
@@ -44,6 +49,7 @@ class CheckpointInfo:
     facts: dict
     bytes: int
     damaged: str | None
+    wrong: Damage = field(default_factory=Damage, compare=False)
 
 
 class Checkpoints:
@@ -211,8 +217,10 @@ def _info(step: int, path: Path) -> CheckpointInfo:
     try:
         manifest = _read_manifest(path)
         if manifest["step"] != step:
-            raise DamagedRun(f"{path / MANIFEST} says it is step {manifest['step']}, its folder says {step}.")
-        facts, sums = manifest["facts"], manifest["files"]
+            said = described(manifest["step"])
+            raise DamagedRun(f"{path / MANIFEST} says that its step is {said}, its folder says {step}.")
+        wrong, sums = Damage(), manifest["files"]
+        facts = FACTS.held(manifest["facts"], "facts", Look(wrong, f"{path.name}/{MANIFEST}"))
         for name, expected in sums.items():
             with _open(path / name) as file:
                 size = file.seek(0, 2)
@@ -220,7 +228,7 @@ def _info(step: int, path: Path) -> CheckpointInfo:
                 raise DamagedRun(f"{path / name} has {size:,} bytes where {expected['bytes']:,} were saved.")
     except DamagedRun as error:
         return CheckpointInfo(step, path, {}, 0, str(error))
-    return CheckpointInfo(step, path, facts, sum(expected["bytes"] for expected in sums.values()), None)
+    return CheckpointInfo(step, path, facts, sum(expected["bytes"] for expected in sums.values()), None, wrong)
 
 
 def _read_manifest(path: Path) -> dict:
@@ -228,10 +236,11 @@ def _read_manifest(path: Path) -> dict:
     manifest = files.read_json(path / MANIFEST)
     schema, sums = manifest.get("schema"), manifest.get("files")
     if schema != SCHEMA:
-        raise DamagedRun(f"{path / MANIFEST} has schema {schema!r}; this version reads {SCHEMA}.")
+        raise DamagedRun(f"{path / MANIFEST} has schema {described(schema)}; this version reads {SCHEMA}.")
     if not isinstance(manifest.get("step"), int) or not isinstance(manifest.get("facts"), dict):
         raise DamagedRun(f"{path / MANIFEST} has no step or no facts.")
-    if not isinstance(sums, dict) or not all(_is_sum(name, expected) for name, expected in sums.items()):
+    listed = isinstance(sums, dict) and len(sums) <= _MOST_FILES
+    if not listed or not all(_is_sum(name, expected) for name, expected in sums.items()):
         raise DamagedRun(f"{path / MANIFEST} has no usable list of files.")
     return manifest
 
@@ -240,7 +249,7 @@ def _is_sum(name: str, expected: object) -> bool:
     return (
         _FILE_NAME.fullmatch(name) is not None
         and isinstance(expected, dict)
-        and isinstance(expected.get("bytes"), int)
+        and type(expected.get("bytes")) is int
         and isinstance(expected.get("sha256"), str)
     )
 

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -19,13 +18,13 @@ import orjson
 
 from llm_testing.errors import DamagedRun
 from llm_testing.store import blocks, files
+from llm_testing.store.damage import Damage
 from llm_testing.store.lines import MAX_LINE_BYTES, good_record, is_rewind
+from llm_testing.store.run_shapes import METRICS, RowCheck
 
 _BLOCK_BYTES = 4 * 2**20
-_BEYOND = 2.0**63
 _END_BYTES = 64
-_PLAIN = frozenset({int, float, type(None)})
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -36,7 +35,8 @@ class Columns:
         names: of the columns; "n" and "step" come first and are whole in every row that is kept.
         values: (rows, len(names)) float64; NaN where a row has no finite number.
         rewinds: (number of the record, step it went back to), oldest first.
-        num_damaged: lines that had to be skipped.
+        check: holds rows against their shape; what it found is `damage`.
+        num_lines: that have been read.
         offset: bytes of the file that have been read.
         end: the last bytes before it, by which another file of the same name is told apart.
     """
@@ -44,10 +44,11 @@ class Columns:
     names: tuple[str, ...]
     values: np.ndarray = field(default=None)  # type: ignore[assignment]
     rewinds: list[tuple[int, int]] = field(default_factory=list)
-    num_damaged: int = 0
     offset: int = 0
     end: bytes = b""
     next_n: int = -1
+    num_lines: int = 0
+    check: RowCheck = field(default_factory=lambda: RowCheck(METRICS, "metrics.jsonl"))
 
     def __post_init__(self):
         if self.values is None:
@@ -67,6 +68,16 @@ class Columns:
     def rewound_to(self, n: int) -> int | None:
         """The lowest step that a rewind numbered above n went back to."""
         return min((step for number, step in self.rewinds if number > n), default=None)
+
+    @property
+    def damage(self) -> Damage:
+        """What of the file could not be used."""
+        return self.check.damage
+
+    @property
+    def num_damaged(self) -> int:
+        """Lines that had to be skipped."""
+        return self.damage.num_lines
 
     @property
     def num_bytes(self) -> int:
@@ -105,7 +116,8 @@ class Columns:
 
     def _forget(self) -> None:
         self.values, self.rewinds = np.empty((0, len(self.names))), []
-        self.num_damaged, self.offset, self.end, self.next_n = 0, 0, b"", -1
+        self.offset, self.end, self.next_n, self.num_lines = 0, b"", -1, 0
+        self.check = RowCheck(self.check.shape, self.check.file)
 
     def _read(self, file: BinaryIO) -> None:
         parts: list[np.ndarray] = [self.values]
@@ -124,55 +136,59 @@ class Columns:
 
     def _take(self, block: bytes, parts: list[np.ndarray]) -> list[np.ndarray]:
         """The rows of whole lines, behind those of parts."""
-        if len(block) >= blocks.WORTH_BYTES and (found := blocks.table_of(block, self.names)) is not None:
+        wanted = len(block) >= blocks.WORTH_BYTES
+        if wanted and (found := blocks.table_of(block, self.names, self.check.shape)) is not None:
             self.next_n = max(self.next_n, int(found[:, 0].max()))
-            return [*parts, found[~np.isnan(found[:, 1])]]
-        records = _fast_records(block)
-        found = self._array([record for record in records if record is not None])
-        if (np.abs(found) >= _BEYOND).any():
-            # An integer of 20 digits has become a float: read it the slow, strict way, which refuses it.
-            records = [good_record(line) for line in block.split(b"\n")[:-1]]
-            found = self._array([record for record in records if record is not None])
+            self.num_lines += len(found)
+            return [*parts, found]
         rows: list[dict] = []
-        for record in records:
+        lines = block.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        for number, line in enumerate(lines, start=self.num_lines + 1):
+            record = good_record(line)
             if record is None:
-                self.num_damaged += 1
+                if line.strip():
+                    self.check.unreadable(number)
                 continue
             self.next_n = max(self.next_n, record["n"])
-            if "event" in record and is_rewind(record):
-                parts = [_until(part, record["to_step"]) for part in (*parts, self._array(rows))]
+            row = self.check.row(record, number)
+            if row is None:
+                continue
+            if "event" in row and is_rewind(row):
+                parts = [_until(part, row["to_step"]) for part in (*parts, self._array(rows))]
                 rows = []
-                self.rewinds.append((record["n"], record["to_step"]))
+                self.rewinds.append((row["n"], row["to_step"]))
             else:
-                rows.append(record)
-        return [*parts, found if len(found) == len(records) else self._array(rows)]
+                rows.append(row)
+        self.num_lines += len(lines)
+        return [*parts, self._array(rows)]
 
     def _array(self, rows: Sequence[dict]) -> np.ndarray:
-        """(rows, names) of rows that have a number and a step."""
+        """(rows, names) of rows that have their shape."""
         # Nearly all rows have the keys of the first; what has others is read name by name.
-        alike = [name for name in self.names if rows and name in rows[0]]
+        found = np.full((len(rows), len(self.names)), np.nan)
+        if not rows:
+            return found
+        alike = [name for name in self.names if name in rows[0]]
         try:
-            if not alike or any(len(row) != len(rows[0]) for row in rows):
-                raise KeyError
-            found = np.full((len(rows), len(self.names)), np.nan)
             picked = list(map(itemgetter(*alike), rows))
-            if not _PLAIN.issuperset(map(type, chain.from_iterable(picked))):
-                raise TypeError  # numpy would take "9" and true for numbers
+            if any(len(row) != len(rows[0]) for row in rows):
+                raise KeyError
             values = np.array(picked, dtype=float)
             found[:, [self.names.index(name) for name in alike]] = values.reshape(len(rows), -1)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            found = np.array([[_number(row.get(name)) for name in self.names] for row in rows], dtype=float)
-        found = found.reshape(-1, len(self.names))
-        found[~np.isfinite(found)] = np.nan
-        return found[~np.isnan(found[:, :2]).any(axis=1)]
+        except KeyError:
+            found[:] = np.array([[row.get(name) for name in self.names] for row in rows], dtype=float)
+        return found
 
     # Keeping.
 
     def save(self, path: Path) -> None:
         """Keep what was read in a file of its own."""
         facts = {
-            "format": FORMAT, "names": self.names, "rewinds": self.rewinds, "num_damaged": self.num_damaged,
+            "format": FORMAT, "names": self.names, "rewinds": self.rewinds, "damage": self.damage.as_record(),
             "offset": self.offset, "end": self.end.hex(), "next_n": self.next_n, "rows": len(self),
+            "num_lines": self.num_lines,
         }  # fmt: skip
         head = orjson.dumps(facts) + b"\n"
         body = np.ascontiguousarray(self.values, dtype="<f8").tobytes()
@@ -195,39 +211,11 @@ class Columns:
                 values = np.frombuffer(body, dtype="<f8").reshape(facts["rows"], len(names)).copy()
                 rewinds = [(int(n), int(step)) for n, step in facts["rewinds"]]
                 end = bytes.fromhex(facts["end"])
-                return cls(names, values, rewinds, facts["num_damaged"], facts["offset"], end, facts["next_n"])
+                found = cls(names, values, rewinds, facts["offset"], end, facts["next_n"], facts["num_lines"])
+                found.check.damage = Damage.of(facts["damage"])
+                return found
         return cls(names)
-
-
-_CRC_BYTES = len(b',"crc":"00000000"}')
-
-
-def _fast_records(block: bytes) -> list[dict | None]:
-    """As `good_record` of each line, for lines without numbers beyond 64 bits."""
-    crc32, loads, found = zlib.crc32, orjson.loads, []
-    lines = block.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    for line in lines:
-        record = None
-        if line[-_CRC_BYTES : 8 - _CRC_BYTES] == b',"crc":"' and line[-2:] == b'"}' and line[:5] == b'{"n":':
-            try:
-                if crc32(b"}", crc32(line[:-_CRC_BYTES])) == int(line[-10:-2], 16):
-                    record = loads(line)
-                    if type(record.get("n")) is not int:
-                        record = None
-            except ValueError:
-                pass
-        found.append(record)
-    return found
 
 
 def _until(rows: np.ndarray, step: int) -> np.ndarray:
     return rows[rows[:, 1] <= step]
-
-
-def _number(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            return float(value)
-    return float("nan")

@@ -289,8 +289,11 @@ def open_regular(path: Path) -> BinaryIO:
             os.close(fd)
 
 
-def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict:
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES, parse: Callable[[bytes], dict] = parse_json) -> dict:
     """Read a JSON object that anybody may have written.
+
+    Args:
+        parse: for a file whose every value is looked at afterwards, one that lets more pass.
 
     Raises:
         DamagedRun: naming the file and the reason, whatever is wrong with it (also if it is missing).
@@ -305,6 +308,6 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict:
     if len(data) > max_bytes:
         raise DamagedRun(f"{path} is larger than {max_bytes:,} bytes, which is more than such a file can need.")
     try:
-        return parse_json(data)
+        return parse(data)
     except ValueError as error:
         raise DamagedRun(f"{path} is not valid: {error}.") from error

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from llm_testing.errors import DamagedRun
 from llm_testing.store import files
+from llm_testing.store.damage import Damage
 from llm_testing.store.lines import (
     LEADING_N,
     MAX_LINE_BYTES,
@@ -29,11 +30,16 @@ from llm_testing.store.lines import (
     lines_back,
     whole_lines,
 )
+from llm_testing.store.run_shapes import RowCheck
+from llm_testing.store.shapes import Fields
 
 MAX_POLL_BYTES = 16 * 2**20
 MAX_REPORTS = 20
+MAX_BACK_BYTES = 16 * 2**20
+"""How far from the end a newest row is looked for."""
 _SYNC_EVERY_S = 1.0
 _OWN_KEYS = ("n", "crc", "nonfinite")
+ANY_ROW = Fields()
 
 
 @dataclass(frozen=True)
@@ -156,45 +162,55 @@ class JournalReader:
     """Follow a journal that somebody writes: each `poll` reads only what is new.
 
     Rewind records are handed on as they are, so that a live consumer can apply them to the rows it keeps.
+
+    Args:
+        shape: what its rows may hold; what does not fit comes as null, and is told in `damage`.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, shape: Fields = ANY_ROW):
         self.path = path
-        self.damaged: list[str] = []
-        self._offset = 0
+        self._check = RowCheck(shape, path.name)
+        self._offset = self._num_lines = 0
+
+    @property
+    def damage(self) -> Damage:
+        """What could not be used so far."""
+        return self._check.damage
 
     def poll(self) -> list[dict]:
         """The records of the whole lines since the last poll; none if the file is missing. Never raises on content."""
         try:
             with files.open_regular(self.path) as file:
                 if file.seek(0, os.SEEK_END) < self._offset:
-                    self._offset = 0  # another file has taken this one's place
+                    # Another file has taken this one's place.
+                    self._offset = self._num_lines = 0
+                    self._check = RowCheck(self._check.shape, self.path.name)
                 file.seek(self._offset)
                 data = file.read(MAX_POLL_BYTES)
         except FileNotFoundError:
             return []
-        except (DamagedRun, OSError) as error:
-            self._report(str(error))
+        except (DamagedRun, OSError):
+            self._check = RowCheck(self._check.shape, self.path.name)
+            self.damage.wrong(self.path.name, None, "", None, "a file that can be read")
             return []
         whole = data[: data.rfind(b"\n") + 1]
         if not whole and len(data) == MAX_POLL_BYTES:
             whole = data  # no record is this long: step over it
         records = []
-        for line in whole.split(b"\n"):
+        for number, line in enumerate(whole.split(b"\n"), start=self._num_lines + 1):
             if (record := good_record(line)) is not None:
-                records.append(record)
+                if (row := self._check.row(record, number)) is not None:
+                    records.append(row)
             elif line.strip():
-                self._report(f"A line of {self.path.name} after byte {self._offset} is damaged and was skipped.")
+                self._check.unreadable(number)
         self._offset += len(whole)
+        self._num_lines += max(1, whole.count(b"\n")) if whole else 0
         return records
 
-    def _report(self, problem: str) -> None:
-        if len(self.damaged) < MAX_REPORTS and problem not in self.damaged:
-            self.damaged.append(problem)
 
-
-def read_journal(path: Path, after_n: int = -1) -> JournalPage:
+def read_journal(path: Path, after_n: int = -1, shape: Fields = ANY_ROW) -> JournalPage:
     """Read the rows numbered above after_n; a missing file has none. Never raises, whatever the file holds."""
+    check = RowCheck(shape, path.name)
     rows: list[dict] = []
     bad_lines: list[int] = []
     next_n, rewound_to = after_n, None
@@ -205,7 +221,7 @@ def read_journal(path: Path, after_n: int = -1) -> JournalPage:
                 if leading and int(leading[1]) <= after_n:
                     continue
                 record = good_record(line)
-                if record is None:
+                if record is None or (record := check.row(record, number)) is None:
                     bad_lines.append(number)
                     continue
                 next_n = max(next_n, record["n"])
@@ -221,23 +237,32 @@ def read_journal(path: Path, after_n: int = -1) -> JournalPage:
     return JournalPage(rows, next_n, _reports(path, bad_lines), rewound_to)
 
 
-def last_row(path: Path) -> dict | None:
-    """The newest row that no rewind took back, from the end of the file; None if there is none."""
-    limit = math.inf
+def last_row(path: Path, check: RowCheck | None = None, look_at_bytes: int = 0) -> dict | None:
+    """The newest row that no rewind took back, from the end of the file; None if there is none near it.
+
+    Args:
+        check: what its rows may hold; tells what did not fit of the rows that were looked at.
+        look_at_bytes: go so far back in any case, for the sake of the check.
+    """
+    check = check or RowCheck(ANY_ROW, path.name)
+    limit, newest, seen = math.inf, None, 0
     try:
         with files.open_regular(path) as file:
-            end = end_of_lines(file, file.seek(0, os.SEEK_END))
-            for line in lines_back(file, end):
-                record = good_record(line)
-                if record is None:
-                    continue
-                if is_rewind(record):
+            size = file.seek(0, os.SEEK_END)
+            end = end_of_lines(file, size, most=MAX_BACK_BYTES)
+            for back, line in enumerate(lines_back(file, end), start=1):
+                if seen > (MAX_BACK_BYTES if newest is None else look_at_bytes):
+                    break
+                seen += len(line) + 1
+                if (record := good_record(line)) is None:
+                    check.unreadable(-back)
+                elif is_rewind(record):
                     limit = min(limit, record["to_step"])
-                elif not is_beyond(record, limit):
-                    return record
+                elif (row := check.row(record, -back)) is not None and newest is None and not is_beyond(row, limit):
+                    newest = row
     except (DamagedRun, OSError):
-        return None
-    return None
+        return newest
+    return newest
 
 
 def _reports(path: Path, bad_lines: list[int]) -> list[str]:

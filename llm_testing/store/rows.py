@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_testing.errors import BadRunId, DamagedRun
+from llm_testing.store.damage import Damage
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, newer_schema, read_record
 
@@ -23,12 +24,15 @@ class RunRow:
 
     Args:
         record: the content of run.json, or None if it cannot be read.
-        damaged: why it cannot be used or changed, or None. A run of a newer version has both a record and a reason.
+        damaged: what is wrong with it, or None.
+        usable: whether it is a run of this version. Values of one that is may be damaged: they are blank in the record.
+            A run of a newer version has a record to show, and is not used.
     """
 
     run_id: str
     record: dict | None
     damaged: str | None
+    usable: bool = False
 
 
 class RunRows:
@@ -104,8 +108,10 @@ def _row_of(path: Path) -> RunRow | None:
         record = read_record(path)
     except DamagedRun as error:
         return RunRow(name, None, str(error))
-    reason = newer_schema(record)
-    return RunRow(name, record, f"{path / RECORD} {reason}" if reason else None)
+    if reason := newer_schema(record):
+        return RunRow(name, record, f"{path / RECORD} {reason}")
+    damaged = Damage.of(record["damage"]).in_words() if record["damage"] else None
+    return RunRow(name, record, damaged, usable=True)
 
 
 def is_run_id(name: str) -> bool:

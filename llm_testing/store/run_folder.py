@@ -2,12 +2,14 @@
 
     run.json   metrics.jsonl   samples.jsonl   events.jsonl   checkpoints/
 
-run.json is replaced in one step and always carries a schema number. Its fields are checked when it is read, so whoever
-lists runs may use them without looking twice, also where somebody edited the file.
+run.json is replaced in one step and always carries a schema number. Every value of it and of the journals' rows is held
+against its shape (`run_shapes`) when it is read, so whoever shows runs may use them without looking twice, also where
+somebody edited a file or brought it from elsewhere. What does not fit is blank, and told as damage.
 """
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -18,38 +20,32 @@ from llm_testing.errors import DamagedRun
 from llm_testing.store import files
 from llm_testing.store.changes import Changes
 from llm_testing.store.checkpoints import Checkpoints
+from llm_testing.store.damage import Damage
 from llm_testing.store.journal import Journal, JournalPage, JournalReader, last_row, read_journal
+from llm_testing.store.run_shapes import JOURNALS, KINDS, RowCheck, record_shape
+from llm_testing.store.shapes import Fields, Look
 from llm_testing.store.staging import clear_leftovers
+from llm_testing.store.strict_json import json_bytes, parse_any_numbers
 from llm_testing.store.times import utc_now, utc_text
 
 RECORD = "run.json"
 LOCK = ".records.lock"
 SCHEMA = 1
 JournalName = Literal["metrics", "samples", "events"]
-_JOURNALS = ("metrics", "samples", "events")
-
-_TEXT = {"run_id": "", "kind": "", "name": "", "notes": "", "state": ""}
-_TEXT_OR_NONE = ("created_at", "updated_at", "started_at", "completed_at")
-_OBJECT = ("config", "environment", "data", "parameters", "summary", "estimate", "measured")
-_OBJECT_OR_NONE = ("owner", "parent")
-_WORDS_OR_OBJECT_OR_NONE = ("error",)
-_COUNT_OR_NONE = ("estimated_bytes", "measured_peak_bytes")
-_YES_OR_NO = ("starred", "archived")
+MAX_RECORD_BYTES = 64 * 2**20
+_NEWEST_BYTES = 16 * 2**10
+_FIELDS = (
+    "schema", "run_id", "kind", "name", "notes", "state", "tags", "starred", "archived", "created_at", "updated_at",
+    "started_at", "completed_at", "config", "environment", "data", "parameters", "summary", "estimate", "measured",
+    "owner", "parent", "estimated_bytes", "measured_peak_bytes", "error",
+)  # fmt: skip
+"""What every record has."""
 
 
 def blank_record() -> dict:
     """A record with every field of the schema, so that readers find each of them."""
-    return {
-        "schema": SCHEMA,
-        **_TEXT,
-        "tags": [],
-        **dict.fromkeys(_YES_OR_NO, False),
-        **dict.fromkeys(_TEXT_OR_NONE),
-        **{key: {} for key in _OBJECT},
-        **dict.fromkeys(_OBJECT_OR_NONE),
-        **dict.fromkeys(_COUNT_OR_NONE),
-        **dict.fromkeys(_WORDS_OR_OBJECT_OR_NONE),
-    }
+    shapes = record_shape(None).fields
+    return {name: deepcopy(shapes[name].blank) for name in _FIELDS}
 
 
 class RunFolder:
@@ -81,7 +77,7 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     def record(self) -> dict:
-        """The content of run.json, with every field of the schema.
+        """The content of run.json, as `read_record` gives it.
 
         Raises:
             DamagedRun: naming the file and the reason.
@@ -92,18 +88,23 @@ class RunFolder:
         """Change some fields of run.json in one step, and the time of the change; returns the new record.
 
         Raises:
-            DamagedRun: if it cannot be read, or was written by a newer version: then it is left alone.
+            DamagedRun: if it cannot be read, or was written by a newer version: then it is left alone; and for a field
+                that no reader would take.
         """
         # A command line may write on a run that the page's process trains: from reading to replacing it is alone.
         with self._changes, FileLock(self.path.parent / LOCK, thread_local=False):
-            record = self.record()
-            if reason := newer_schema(record):
+            written = _as_written(self.path)
+            before = _held(written, self.run_id)
+            if reason := newer_schema(before):
                 raise DamagedRun(f"{self.path / RECORD} {reason}")
-            record = {**record, **changes, "updated_at": utc_text(self._now())}
-            check_record(record, self.path / RECORD)
+            changes = {**changes, "updated_at": utc_text(self._now())}
+            # What is damaged and not changed stays as it was found.
+            kept = {**blank_record(), **written, "run_id": self.run_id}
+            kept |= writable(changes, before["kind"], self.path / RECORD)
+            kept.pop("damage", None)
             clear_leftovers(self.path)
-            files.write_json(self.path / RECORD, record)
-            return record
+            files.write_json(self.path / RECORD, kept)
+            return _held(kept, self.run_id)
 
     def journal(self, name: JournalName) -> Journal:
         """Open a journal for writing; whoever opens it closes it, and opens it once."""
@@ -111,40 +112,39 @@ class RunFolder:
 
     def read(self, name: JournalName, after_n: int = -1) -> JournalPage:
         """The rows of a journal above a number; an absent journal has none."""
-        return read_journal(self._journal_path(name), after_n)
+        return read_journal(self._journal_path(name), after_n, JOURNALS[name])
 
     def reader(self, name: JournalName) -> JournalReader:
         """Follow a journal that is being written."""
-        return JournalReader(self._journal_path(name))
+        return JournalReader(self._journal_path(name), JOURNALS[name])
 
-    def last_row(self, name: JournalName) -> dict | None:
-        """The newest row of a journal, without reading the others."""
-        return last_row(self._journal_path(name))
+    def last_row(self, name: JournalName, damage: Damage | None = None) -> dict | None:
+        """The newest row of a journal, without reading the others.
+
+        Args:
+            damage: takes in what is wrong with the newest rows, some dozens.
+        """
+        path = self._journal_path(name)
+        check = RowCheck(JOURNALS[name], path.name, damage)
+        return last_row(path, check, 0 if damage is None else _NEWEST_BYTES)
 
     def _journal_path(self, name: str) -> Path:
-        if name not in _JOURNALS:
-            raise ValueError(f"A run has the journals {', '.join(_JOURNALS)}, not {name!r}.")
+        if name not in JOURNALS:
+            raise ValueError(f"A run has the journals {', '.join(JOURNALS)}, not {name!r}.")
         return self.path / f"{name}.jsonl"
 
 
 def read_record(folder: Path) -> dict:
-    """The record in a run's folder.
+    """The record in a run's folder, with every field of the schema, each of its shape.
+
+    "damage" is what did not fit, as `Damage.as_record` gives it, or None.
 
     Raises:
-        DamagedRun: naming the file and the reason.
+        DamagedRun: naming the file and the reason, where nothing of it can be read.
     """
-    path = folder / RECORD
-    record = files.read_json(path)
-    schema = record.get("schema")
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise DamagedRun(f"{path} has the schema number {str(schema)[:40]!r}; a whole number from 1 on is expected.")
-    record = {**blank_record(), **record, "run_id": folder.name}
-    try:
-        check_record(record, path)
-    except DamagedRun as error:
-        if reason := newer_schema(record):
-            raise DamagedRun(f"{path} {reason}") from error
-        raise
+    record = _held(_as_written(folder), folder.name)
+    if record["damage"] and (reason := newer_schema(record)):
+        raise DamagedRun(f"{folder / RECORD} {reason}")
     return record
 
 
@@ -158,23 +158,37 @@ def newer_schema(record: dict) -> str | None:
     )
 
 
-def check_record(record: dict, path: Path) -> None:
-    """Refuse a record with a field of the wrong type, or without a state."""
-    _expect(record, path, tuple(_TEXT), str, "text")
-    _expect(record, path, _TEXT_OR_NONE, str | None, "text or null")
-    _expect(record, path, _OBJECT, dict, "an object")
-    _expect(record, path, _OBJECT_OR_NONE, dict | None, "an object or null")
-    _expect(record, path, _WORDS_OR_OBJECT_OR_NONE, str | dict | None, "text, an object or null")
-    _expect(record, path, _COUNT_OR_NONE, int | None, "a whole number or null")
-    _expect(record, path, _YES_OR_NO, bool, "true or false")
-    tags = record["tags"]
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise DamagedRun(f"{path}: tags must be a list of texts.")
-    if not record["state"]:
-        raise DamagedRun(f"{path} has no state.")
+def writable(fields: dict, kind: object, path: Path) -> dict:
+    """Fields of a record as they may be written: a text that is too long is cut.
+
+    Raises:
+        DamagedRun: for a field that no reader would take.
+        ValueError: for NaN and infinity.
+    """
+    json_bytes(fields)
+    damage = Damage()
+    held = _shape(kind).held(fields, "", Look(damage, path.name))
+    if damage.num_values:
+        raise DamagedRun(f"{path} is not written: {damage.in_words()}")
+    return held
 
 
-def _expect(record: dict, path: Path, keys: tuple[str, ...], kind: object, words: str) -> None:
-    for key in keys:
-        if not isinstance(record[key], kind):
-            raise DamagedRun(f"{path}: {key} must be {words}, it is {type(record[key]).__name__}.")
+def _as_written(folder: Path) -> dict:
+    return files.read_json(folder / RECORD, MAX_RECORD_BYTES, parse_any_numbers)
+
+
+def _held(written: dict, run_id: str) -> dict:
+    """The record in which every field has its shape."""
+    damage = Damage()
+    look = Look(damage, RECORD)
+    shape = _shape(written.get("kind"))
+    given = {name: value for name, value in written.items() if name != "damage"}
+    held = shape.held(given, "", look)
+    for name in ("schema", "state"):
+        if name not in held:
+            look.wrong(name, None, shape.fields[name])
+    return {**blank_record(), **held, "run_id": run_id, "damage": damage.as_record() if damage else None}
+
+
+def _shape(kind: object) -> Fields:
+    return record_shape(kind if isinstance(kind, str) and kind in KINDS else None)

@@ -15,7 +15,7 @@ from llm_testing.store import files, staging
 from llm_testing.store.changes import Changes
 from llm_testing.store.ids import check_run_id, new_run_id
 from llm_testing.store.rows import RunRow, RunRows, is_run_id
-from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, check_record, read_record
+from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, read_record, writable
 from llm_testing.store.times import utc_now, utc_text
 
 TRASH = ".trash"
@@ -67,8 +67,7 @@ class RunStore:
             while True:
                 path = self.root / (run_id or new_run_id(moment, suits))
                 full |= {"run_id": path.name, "schema": blank_record()["schema"]}
-                check_record(full, path / RECORD)
-                files.write_json(draft / RECORD, full)
+                files.write_json(draft / RECORD, writable(full, full["kind"], path / RECORD))
                 if self._take_name(draft, path):
                     return self._folder(path)
                 if run_id is not None:

@@ -4,7 +4,9 @@ Python's json writes NaN, reads 1e400 as infinity, and answers odd input with fi
 """
 
 import json
+import math
 import re
+from collections.abc import Callable
 
 import orjson
 
@@ -27,17 +29,55 @@ def parse_json(data: bytes) -> dict:
         ValueError: with the reason, also for what json lets pass and others stumble over: NaN, 1e400, integers beyond
             64 bits, halves of surrogate pairs, nesting without end, values that are no object.
     """
+    return _object(_parse_with(data, _parse_strictly) if _SUSPECT.search(data) else _parse_fast(data))
+
+
+def _parse_with(data: bytes, parse: Callable[[str], object]) -> object:
+    """What parse gives; every kind of exception is one."""
     try:
-        value = _parse_strictly(data.decode("utf-8")) if _SUSPECT.search(data) else _parse_fast(data)
+        return parse(data.decode("utf-8"))
     except UnicodeError as error:
         raise ValueError(f"it is not UTF-8 text ({error.reason})") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error.msg} at line {error.lineno}, column {error.colno})") from error
+
+
+def _object(value: object) -> dict:
     if not isinstance(value, dict):
         raise ValueError(f"it holds a JSON {type(value).__name__} where an object is expected")
     return value
+
+
+class Unfit(str):
+    """The digits of a number that JSON can say and nobody can use: NaN, 1e400, a thousand digits."""
+
+
+def parse_any_numbers(data: bytes) -> dict:
+    """The JSON object in data, an `Unfit` in place of each number that is not finite: for what is looked at afterwards.
+
+    A number of one field then costs the others nothing. Halves of surrogate pairs stay in texts, and integers beyond
+    64 bits become floats.
+
+    Raises:
+        ValueError: with the reason, for what is no JSON object.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = _parse_with(data, lambda text: json.loads(text, parse_int=_int_or_float, parse_float=_float_or_unfit,
+                                                          parse_constant=Unfit))  # fmt: skip
+    return _object(value)
+
+
+def _int_or_float(digits: str) -> int | float | Unfit:
+    return int(digits) if len(digits) < 19 else _float_or_unfit(digits)
+
+
+def _float_or_unfit(digits: str) -> float | Unfit:
+    value = float(digits)
+    return value if math.isfinite(value) else Unfit(digits[:24])
 
 
 def _parse_fast(data: bytes) -> object:
@@ -45,7 +85,7 @@ def _parse_fast(data: bytes) -> object:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return json.loads(data.decode("utf-8"))
+        return _parse_with(data, json.loads)
 
 
 def _parse_strictly(text: str) -> object:

@@ -71,7 +71,7 @@ def texts_offered(lab: Lab, config: type[Options], name: str) -> Callable[[], li
 
 def model_choices(lab: Lab) -> list[tuple[str, str]]:
     """What can be tuned, with size and tags: what is on this machine first, then the list, family by family."""
-    own = [row for row in lab.rows() if row.damaged is None and row.resumable_step is not None]
+    own = [row for row in lab.rows() if row.usable and row.resumable_step is not None]
     runs = [
         (f"Your {_RUNS.get(row.kind, 'run')} · {row.name} · {count(row.num_parameters)}", row.run_id) for row in own
     ]

@@ -114,7 +114,7 @@ def test_what_was_kept_is_read_on_and_another_file_is_not_taken_for_it(tmp_path)
 
 
 @pytest.mark.parametrize("harm", [lambda data: data[:-9], lambda data: data[:200] + b"x" + data[201:], lambda data: b"",
-                                  lambda data: data.replace(b'"format":1', b'"format":9')])  # fmt: skip
+                                  lambda data: data.replace(b'"format":2', b'"format":9')])  # fmt: skip
 def test_a_kept_file_that_was_harmed_is_as_if_it_were_not_there(tmp_path, harm):
     path, kept = tmp_path / "metrics.jsonl", tmp_path / "kept"
     written(path, 50, 1)
@@ -135,7 +135,8 @@ def test_bad_lines_are_counted_and_hide_no_other(tmp_path):
     path.write_bytes(b"".join(line for pair in zip(good, bad, strict=True) for line in pair))
     columns = Columns(NAMES)
     columns.grow(path)
-    assert columns.column("step").tolist() == [0, 1, 2, 3, 4, 5] and columns.num_damaged == 4
+    assert columns.column("step").tolist() == [0, 1, 2, 3, 4, 5] and columns.num_damaged == 6
+    assert [place.line for place in columns.damage.places] == [2, 6]
 
 
 def test_a_missing_file_has_no_rows(tmp_path):

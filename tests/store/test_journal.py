@@ -170,7 +170,7 @@ def test_a_follower_gets_each_record_once_and_only_whole_ones(path):
         records = reader.poll()
     assert [record["n"] for record in records] == [1, 2]
     assert records[1]["event"] == "rewind"
-    assert reader.damaged == []
+    assert not reader.damage
 
 
 def test_a_follower_starts_again_when_the_file_was_replaced(path):
