@@ -12,7 +12,7 @@ from llm_testing.service.figures import colour_of
 from llm_testing.service.flops import flops_of
 from llm_testing.service.kinds import config_of, kind_named
 from llm_testing.store.checkpoints import CheckpointInfo
-from llm_testing.store.run_folder import RunFolder, newer_schema
+from llm_testing.store.run_folder import RunFolder, schema_problem
 
 MOST_FILES = 500
 MOST_DEEP = 6
@@ -76,7 +76,7 @@ def files_of(folder: Path, most: int = MOST_FILES) -> Iterator[dict[str, Any]]:
 def actions(folder: RunFolder, record: dict[str, Any], busy: str | None, forked: set[int]) -> dict[str, str | None]:
     """What can be done with a run: None where it is possible, else why not."""
     newest = folder.checkpoints.newest(verify=False)
-    locked = newer_schema(record) and "A newer version of the program wrote this run; update to go on with it."
+    locked = schema_problem(record) and "A newer version of the program wrote this run; update to go on with it."
     if locked is None and kind_named(record["kind"]) is None:
         locked = f"Runs of the kind {record['kind']!r} are not known here."
     state = record["state"]

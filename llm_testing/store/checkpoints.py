@@ -236,7 +236,7 @@ def _read_manifest(path: Path) -> dict:
     manifest = files.read_json(path / MANIFEST)
     schema, sums = manifest.get("schema"), manifest.get("files")
     if schema != SCHEMA:
-        raise DamagedRun(f"{path / MANIFEST} has schema {described(schema)}; this version reads {SCHEMA}.")
+        raise DamagedRun(f"{path / MANIFEST} has schema {repr(schema)[:60]}; this version reads {SCHEMA}.")
     if not isinstance(manifest.get("step"), int) or not isinstance(manifest.get("facts"), dict):
         raise DamagedRun(f"{path / MANIFEST} has no step or no facts.")
     listed = isinstance(sums, dict) and len(sums) <= _MOST_FILES

@@ -260,8 +260,10 @@ def last_row(path: Path, check: RowCheck | None = None, look_at_bytes: int = 0) 
                     limit = min(limit, record["to_step"])
                 elif (row := check.row(record, -back)) is not None and newest is None and not is_beyond(row, limit):
                     newest = row
+    except FileNotFoundError:
+        return None
     except (DamagedRun, OSError):
-        return newest
+        check.damage.wrong(path.name, None, "", None, "a file that can be read")
     return newest
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from llm_testing.errors import BadRunId, DamagedRun
 from llm_testing.store.damage import Damage
 from llm_testing.store.ids import check_run_id
-from llm_testing.store.run_folder import RECORD, newer_schema, read_record
+from llm_testing.store.run_folder import RECORD, read_record, schema_problem
 
 _SETTLED_NS = 50_000_000
 """Clocks of file systems tick in milliseconds: of a file as young as this a second change may look like the first."""
@@ -108,7 +108,7 @@ def _row_of(path: Path) -> RunRow | None:
         record = read_record(path)
     except DamagedRun as error:
         return RunRow(name, None, str(error))
-    if reason := newer_schema(record):
+    if reason := schema_problem(record):
         return RunRow(name, record, f"{path / RECORD} {reason}")
     damaged = Damage.of(record["damage"]).in_words() if record["damage"] else None
     return RunRow(name, record, damaged, usable=True)

@@ -95,7 +95,7 @@ class RunFolder:
         with self._changes, FileLock(self.path.parent / LOCK, thread_local=False):
             written = _as_written(self.path)
             before = _held(written, self.run_id)
-            if reason := newer_schema(before):
+            if reason := schema_problem(before):
                 raise DamagedRun(f"{self.path / RECORD} {reason}")
             changes = {**changes, "updated_at": utc_text(self._now())}
             # What is damaged and not changed stays as it was found.
@@ -143,13 +143,15 @@ def read_record(folder: Path) -> dict:
         DamagedRun: naming the file and the reason, where nothing of it can be read.
     """
     record = _held(_as_written(folder), folder.name)
-    if record["damage"] and (reason := newer_schema(record)):
+    if record["damage"] and record["schema"] != SCHEMA and (reason := schema_problem(record)):
         raise DamagedRun(f"{folder / RECORD} {reason}")
     return record
 
 
-def newer_schema(record: dict) -> str | None:
+def schema_problem(record: dict) -> str | None:
     """Why a record must not be changed or trusted field by field, or None if this version wrote its schema."""
+    if record["damage"] and Damage.of(record["damage"]).in_field("schema"):
+        return "has no usable schema number, so it may be of another program. It is kept as it is."
     if record["schema"] == SCHEMA:
         return None
     return (

@@ -73,12 +73,13 @@ FACTS = Fields(
 
 @cache
 def record_shape(kind: str | None) -> Fields:
-    """The shape of run.json for a run of one of KINDS; None is a kind that is not known here, whose config is open."""
+    """The shape of run.json for a run of one of KINDS; None is a kind that is not known here."""
     time, whole = Time(), Whole()
     numbers = ("train_loss", "val_loss", "val_bits_per_byte", "best_val_loss", "tokens_per_s", "elapsed_s")
     counts = ("step", "total_steps", "tokens_seen", "peak_bytes")
-    options = options_of(KINDS[kind]) if kind else {}
-    of_config = {name: _of_option(option) for name, option in options.items()}
+    # The options of the others too: whoever looks at a config of any kind finds what those of its names always are.
+    kinds = [*(one for one in KINDS if one != kind), *([kind] if kind else [])]
+    of_config = {name: _of_option(option) for one in kinds for name, option in options_of(KINDS[one]).items()}
     return Fields(
         fields={
             # First, so that what is wrong with them is always among the places that are told.

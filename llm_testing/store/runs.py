@@ -10,12 +10,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from llm_testing.errors import BadRunId, NotFound, WrongState
+from llm_testing.errors import BadRunId, DamagedRun, NotFound, WrongState
 from llm_testing.store import files, staging
 from llm_testing.store.changes import Changes
 from llm_testing.store.ids import check_run_id, new_run_id
 from llm_testing.store.rows import RunRow, RunRows, is_run_id
-from llm_testing.store.run_folder import RECORD, RunFolder, blank_record, read_record, writable
+from llm_testing.store.run_folder import RECORD, SCHEMA, RunFolder, blank_record, read_record, schema_problem, writable
 from llm_testing.store.times import utc_now, utc_text
 
 TRASH = ".trash"
@@ -94,7 +94,8 @@ class RunStore:
         draft = staging.new_staging(self.root)
         try:
             fill(draft)
-            read_record(draft)
+            if (record := read_record(draft))["schema"] == SCHEMA and (reason := schema_problem(record)):
+                raise DamagedRun(f"Its {RECORD} {reason}")
             if not self._take_name(draft, path):
                 raise WrongState(f"There is a run {run_id} already; it stays as it is.", run_id)
         except BaseException:

@@ -170,11 +170,9 @@ def test_a_folder_that_is_not_as_it_should_be_is_listed_with_the_reason_and_hide
     damage(lab.runs_dir / bad, how)
     rows = {row.run_id: row for row in lab.history.runs(RunsQuery(archived="all", sort="-val_loss"))}
     assert set(rows) == {bad, good} and (rows[good].damaged, rows[good].step) == (None, 2)
-    if how in ("metrics", "metrics folder", "hostile"):
-        assert rows[bad].damaged is None
-    else:
-        assert rows[bad].damaged, how
-        assert ids(lab, state="damaged") == ["0001"]
+    assert rows[bad].damaged, how
+    assert rows[bad].usable == (how in ("types", "config", "metrics", "metrics folder", "hostile"))
+    assert ids(lab, state="damaged") == ["0001"]
     for act in (
         lambda: lab.history.open(bad), lambda: lab.history.compare([bad, good]), lambda: lab.history.coach(bad),
         lambda: lab.history.points(bad), lambda: lab.history.mark(bad, {"starred": True}), lambda: lab.history.facets(),
