@@ -8,6 +8,7 @@ from llm_testing.store.runs import RunStore
 from tests.app_process import RunningApp, running_app
 from tests.browser.acts import start_by_call, stop
 from tests.browser.test_lasting import CONTRAST
+from tests.damaged_runs import new_run, with_every_wrong_row
 from tests.past_runs import add_run, history_of_a_week
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -191,3 +192,17 @@ def test_between_two_points_of_a_thinned_curve_a_zoom_finds_every_step(open_page
     assert len(inside) > 3, "the curve was not thinned"
     page.evaluate(f"() => Plotly.relayout({plot}, {{'xaxis.range': [{low}, {high}]}})")
     until(page, f"{plot}.data[0].x.filter((x) => x >= {low} && x <= {high}).length === {len(inside)}")
+
+
+def test_a_run_with_damaged_values_is_shown_with_the_rest_of_it_and_says_where(open_page, app):
+    folder = with_every_wrong_row(new_run(app.runs_dir, 1, name="half of it is damaged"), ("metrics",))
+    page = open_page()
+    page.goto(f"{app.url}/?tab=history&run={folder.name}")
+    page.wait_for_selector(".lt-opened .lt-plot[data-points]")
+    page.wait_for_selector(".lt-opened [role=status] >> text=metrics.jsonl, line")
+    page.click(".lt-run-facts summary:has-text('Damaged values')")
+    assert page.locator(".lt-run-facts td:has-text('train_loss')").count() == 1
+    assert row(page, "half of it is damaged").locator(".lt-is-damaged").count() == 1
+    for name in ("half of it is damaged", "seed 1"):
+        row(page, name).locator("[data-act=tick]").click()
+    page.wait_for_selector(".lt-part .lt-warning >> text=is damaged: ")

@@ -38,7 +38,7 @@ export class Comparison {
   }
 
   runs() {
-    return [...state.ticked].map((id) => state.byId.get(id)).filter((run) => run && !run.damaged).slice(0, MOST_DRAWN);
+    return [...state.ticked].map((id) => state.byId.get(id)).filter((run) => run?.usable).slice(0, MOST_DRAWN);
   }
 
   async show() {
@@ -77,7 +77,10 @@ export class Comparison {
     this.found = value;
     const named = runs.map((run, i) => ({ ...run, letter: LETTERS[i] }));
     show(this.differ, [value.differing, value.results, key], () => differences(value, named, titles));
-    show(this.hints, [value.why], () => (value.why ? el("p", { class: "lt-hint" }, value.why) : []));
+    show(this.hints, [value.why, value.damaged], () => [
+      value.why ? el("p", { class: "lt-hint" }, value.why) : null,
+      named.filter((run) => value.damaged[run.run_id]).map((run) => el("p", { class: "lt-warning" }, `${run.letter} is damaged: ${words.plain(value.damaged[run.run_id])}`)),
+    ]); // prettier-ignore
     const auto = value.why ? "bits a byte" : "nats a token";
     show(this.unit, [auto, this.chosenUnit], () =>
       [["auto", `${auto} (auto)`], ["nats", "nats a token"], ["bits", "bits a byte"]].map(([name, title]) => el("option", { value: name, selected: name === this.chosenUnit }, title)),

@@ -101,7 +101,7 @@ export class BulkBar {
   export(runs) {
     const ids = runs.map((run) => run.run_id).join(), close = () => this.ask.replaceChildren(); // prettier-ignore
     const link = (address, label) => el("a", { class: "lt-button", href: new URL(`../../api/${address}`, import.meta.url).href, download: "" }, label);
-    const several = runs.length <= MOST_DRAWN && runs.every((run) => !run.damaged);
+    const several = runs.length <= MOST_DRAWN && runs.every((run) => run.usable);
     const box = el("div", { class: "lt-question", role: "dialog", "aria-label": "Export", onkeydown: (event) => { if (event.key === "Escape") close(); } },
       several ? link(`compare/report?runs=${ids}`, "Report: one page that opens without a network") : el("span", { class: "lt-hint" }, `A report takes at most ${MOST_DRAWN} whole runs.`),
       link(`runs/export?runs=${ids}&checkpoints=false`, "Zip without weights"), link(`runs/export?runs=${ids}&checkpoints=true`, "Zip with checkpoints"), link(`runs/tensorboard?runs=${ids}`, "TensorBoard"),

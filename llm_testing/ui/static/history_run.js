@@ -40,7 +40,7 @@ export class OpenedRun {
     this.shown = run.run_id;
     if (other) this.forget(); // the last run's words must not stand under another's name
     this.heading(run);
-    if (run.damaged) {
+    if (!run.usable) {
       this.trouble(`This run is damaged: ${run.damaged} The others are not touched by it.`);
       this.parts(false);
       return;
@@ -93,6 +93,7 @@ export class OpenedRun {
     const failed = record.error && !this.error;
     this.error = record.error ?? null;
     this.view.flops = record.flops?.per_token;
+    this.trouble(record.damaged && `Some of this run is damaged and left out. ${record.damaged}`);
     if (failed) this.curves(run);
     this.actions.about(run, record);
     this.peak = record.memory.measured_bytes;
@@ -114,13 +115,13 @@ export class OpenedRun {
       return [
         el("div", { class: "lt-run-title" }, starButton(run, (said) => this.trouble(said)), dot(run.colour), el("h2", {}, name), this.pencil(run, "name", "✎", `Rename ${name}`), run.state ? stateChip(run.state) : null, run.archived ? el("span", { class: "lt-kind" }, "archived") : null),
         el("p", { class: "lt-hint lt-about" }, words.plain(about.join(" · "))),
-        run.damaged ? null : el("div", { class: "lt-marks" }, tagChips(run), this.pencil(run, "tags", run.tags?.length ? "✎" : "+ tags", "Edit the tags"), run.notes ? el("span", { class: "lt-notes" }, words.plain(run.notes)) : null, this.pencil(run, "notes", run.notes ? "✎" : "+ notes", "Edit the notes")),
+        !run.usable ? null : el("div", { class: "lt-marks" }, tagChips(run), this.pencil(run, "tags", run.tags?.length ? "✎" : "+ tags", "Edit the tags"), run.notes ? el("span", { class: "lt-notes" }, words.plain(run.notes)) : null, this.pencil(run, "notes", run.notes ? "✎" : "+ notes", "Edit the notes")),
       ];
     }); // prettier-ignore
   }
 
   pencil(run, field, sign, label) {
-    if (!mayAct() || run.damaged) return null;
+    if (!mayAct() || !run.usable) return null;
     const button = el("button", { type: "button", class: "lt-link lt-mark-button", "data-mark": field, "aria-label": label, title: label, onclick: () => {
       const input = editor(run, field, (said) => {
         delete this.head.dataset.said;

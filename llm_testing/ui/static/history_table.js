@@ -43,7 +43,7 @@ export class RunTable {
         type: "checkbox",
         "aria-label": ticked ? "Untick all" : `Tick all ${this.rows.length}`,
         title: ticked ? "Untick all" : "Tick all that are listed",
-        onchange: () => tick(ticked ? [...state.ticked] : this.rows.filter((run) => !run.damaged).map((run) => run.run_id), !ticked),
+        onchange: () => tick(ticked ? [...state.ticked] : this.rows.filter((run) => run.usable).map((run) => run.run_id), !ticked),
       });
       every.checked = ticked > 0 && ticked === this.rows.length;
       every.indeterminate = ticked > 0 && ticked < this.rows.length;
@@ -104,12 +104,12 @@ export class RunTable {
     const box = el("input", { type: "checkbox", "data-act": "tick", tabindex: here, "aria-label": `select ${name}`, onclick: (event) => this.ticked(id, event) });
     box.checked = state.ticked.has(id);
     const shown = state.showing === "run" && state.open === id;
-    const row = el("tr", { "data-run": id, class: [shown ? "lt-open" : "", run.damaged ? "lt-damaged" : "", box.checked ? "lt-ticked" : ""].join(" "), "aria-selected": box.checked ? "true" : null,
+    const row = el("tr", { "data-run": id, class: [shown ? "lt-open" : "", run.usable ? "" : "lt-damaged", box.checked ? "lt-ticked" : ""].join(" "), "aria-selected": box.checked ? "true" : null,
       onclick: (event) => { if (!event.target.closest("input, button, a")) openRun(id); } }, el("td", { class: "lt-narrow" }, box)); // prettier-ignore
-    const star = run.damaged ? null : starButton(run, (trouble) => this.trouble(trouble));
+    const star = !run.usable ? null : starButton(run, (trouble) => this.trouble(trouble));
     star?.setAttribute("tabindex", here);
     row.append(el("td", { class: "lt-narrow" }, star ?? ""), this.nameCell(run, name, here, shown));
-    if (run.damaged) row.append(el("td", { colspan: this.columns.length, class: "lt-why", title: words.plain(run.damaged) }, `damaged: ${words.plain(run.damaged)}`));
+    if (!run.usable) row.append(el("td", { colspan: this.columns.length, class: "lt-why", title: words.plain(run.damaged) }, `damaged: ${words.plain(run.damaged)}`));
     else if (narrow.matches) row.append(el("td", { class: "lt-card-state" }, COLUMNS[0].say(run)), el("td", { class: "lt-card-line" }, brief(run)));
     else row.append(...this.columns.map((column) => this.cell(run, column, here)));
     return row;
@@ -119,7 +119,8 @@ export class RunTable {
     return el("td", { class: "lt-name-cell" },
       el("button", { type: "button", class: "lt-run-name", "data-act": "open", tabindex: here, title: name, "aria-current": shown ? "true" : null, onclick: () => openRun(run.run_id) }, dot(run.colour), el("span", {}, name)),
       this.columns.some((column) => column.key === "tags") ? null : tagChips(run).slice(0, 2),
-      mayAct() && !run.damaged ? el("button", { type: "button", class: "lt-pencil", "data-act": "rename", tabindex: here, "aria-label": `Rename ${name}`, title: "Rename (F2)", onclick: () => this.edit(run.run_id, "name") }, "✎") : null); // prettier-ignore
+      run.damaged && run.usable ? el("span", { class: "lt-kind lt-is-damaged", title: words.plain(run.damaged) }, "damaged") : null,
+      mayAct() && run.usable ? el("button", { type: "button", class: "lt-pencil", "data-act": "rename", tabindex: here, "aria-label": `Rename ${name}`, title: "Rename (F2)", onclick: () => this.edit(run.run_id, "name") }, "✎") : null); // prettier-ignore
   }
 
   cell(run, column, here) {
@@ -160,7 +161,7 @@ export class RunTable {
     const span = event.shiftKey && from >= 0 ? ids.slice(Math.min(from, to), Math.max(from, to) + 1) : [id];
     this.last = id;
     this.at = id;
-    tick(span.filter((one) => !state.byId.get(one)?.damaged || one === id), on);
+    tick(span.filter((one) => state.byId.get(one)?.usable || one === id), on);
   }
 
   // Arrows, Home and End go from row to row; F2 renames; the rest is what buttons do.

@@ -45,7 +45,7 @@ export function mountLive(element, feed, props, watch, of) {
 // What was trained last of this kind, while the page's one active run is of the other.
 async function newest(kind) {
   const { value } = await ask("runs");
-  const last = value.runs.find((run) => run.kind === kind && !run.damaged && !run.tags?.includes("example"));
+  const last = value.runs.find((run) => run.kind === kind && run.usable && !run.tags?.includes("example"));
   return last && { ...last, warnings: [] };
 }
 

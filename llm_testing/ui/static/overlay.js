@@ -37,7 +37,7 @@ export class Overlay {
 
   async offer() {
     this.runs = (await ask("runs")).value.runs.filter(
-      (run) => !run.damaged && run.run_id !== this.live && run.step > 0,
+      (run) => run.usable && run.run_id !== this.live && run.step > 0,
     );
     this.draw();
   }
@@ -79,7 +79,7 @@ export class Overlay {
       const known = new Map((await ask("runs")).value.runs.map((run) => [run.run_id, run]));
       for (const id of wanted.filter((one) => !this.curves.has(one))) {
         const run = known.get(id);
-        if (!run || run.damaged) {
+        if (!run?.usable) {
           this.ids = this.ids.filter((other) => other !== id);
           keep("overlay", this.ids);
           continue;

@@ -12,6 +12,7 @@ export function factsOf(run, record) {
     repeat(record.repeat),
     memory(record),
     files(run, record),
+    damaged(record.damage),
     fold("Environment and data", pairs({ ...record.data, ...record.environment })),
     el("p", { class: "lt-hint" }, `Run id ${run.run_id}`, parentWords(record)),
   ];
@@ -69,6 +70,14 @@ function files(run, record) {
       rows.length ? el("table", { class: "lt-table" }, rows.map((file) => el("tr", {}, el("td", {}, words.plain(file.path)), el("td", { class: "lt-number" }, words.bytes(file.bytes))))) : null,
       checkpoints.length ? el("table", { class: "lt-table" }, el("thead", {}, el("tr", {}, ["Checkpoint at step", "Size", ""].map((title) => el("th", {}, title)))), el("tbody", {}, checkpoints.map((c) => el("tr", {}, el("td", {}, words.number(c.step)), el("td", {}, words.bytes(c.bytes)), el("td", {}, words.plain(c.damaged ? `damaged: ${c.damaged}` : "whole")))))) : el("p", { class: "lt-hint" }, "It has no checkpoints.")),
   ); // prettier-ignore
+}
+
+// Where values stood that cannot be used; they are empty everywhere else.
+function damaged(damage) {
+  if (!damage) return null;
+  const heads = ["File", "First line", "Field", "What was found first", "Times"];
+  const cells = (one) => [one.file, one.line ?? "", one.field, one.found, one.count].map((value) => el("td", {}, words.plain(value)));
+  return fold("Damaged values", el("table", { class: "lt-table" }, el("thead", {}, el("tr", {}, heads.map((head) => el("th", {}, head)))), el("tbody", {}, damage.places.map((one) => el("tr", {}, cells(one)))))); // prettier-ignore
 }
 
 function parentWords(record) {

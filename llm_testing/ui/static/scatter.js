@@ -32,7 +32,7 @@ export class Scatter {
 
   show(runs, compared, titles) {
     const differ = Object.keys(compared.differing);
-    this.element.hidden = state.runs.filter((run) => !run.damaged).length < MANY || (runs.length < MANY && !differ.length);
+    this.element.hidden = state.runs.filter((run) => run.usable).length < MANY || (runs.length < MANY && !differ.length);
     if (this.element.hidden) return;
     Object.assign(this, { runs, titles, differ });
     if (!this.view.option) this.view.option = first(differ, compared.differing);

@@ -73,7 +73,7 @@ class Sweep {
 
   bases() {
     const run = state.open && state.byId.get(state.open);
-    const own = run && !run.damaged ? run : null;
+    const own = run?.usable ? run : null;
     show(this.base, [own?.run_id, own?.name, Boolean(draftConfig("tune"))], () => [
       el("option", { value: "" }, "the form on the Pretraining tab"),
       draftConfig("tune") ? el("option", { value: "tune" }, "the form on the Fine-tuning tab") : null,
