@@ -1,11 +1,9 @@
-import os
-import shutil
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from llm_testing.store.runs import RunStore
+from tests.small_disk import small_disk as mounted
 
 
 @pytest.fixture
@@ -18,13 +16,5 @@ def store(tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 1 MiB of its own."""
-    mount = shutil.which("mount")
-    if mount is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    path = tmp_path / "small"
-    path.mkdir()
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.decode().strip()}")
-    yield path
-    subprocess.run(["umount", path], check=True)
+    with mounted(tmp_path / "small", "1m") as path:
+        yield path
