@@ -11,7 +11,9 @@
     |- NotAllowed             who asks may not do that in this place (REST: 403, or 401 for one who is unknown)
     |- TooMany                more at once than who asks may have (REST: 429, with Retry-After)
     |- NotEnoughMemory        the run cannot fit this machine
-    |- NotEnoughDisk          the disk is full, or would be
+    |- DiskRefused            a disk that does not take what is to be written
+    |  |- NotEnoughDisk       it is full, or would be
+    |  `- NotWritable         this user may not write there, or nobody may
     |- DamagedRun             a run folder that cannot be trusted, with file and reason
     `- TrainingDiverged       a loss or gradient that is not finite
     Cancelled                 not an error: a stop was asked for in a phase that only checks for it
@@ -100,8 +102,20 @@ class NotEnoughMemory(UserError):
     """A run that needs more memory than there is; says what would fit."""
 
 
-class NotEnoughDisk(UserError):
-    """A disk that is full, or too full for what was asked."""
+class DiskRefused(UserError):
+    """A disk that does not take what is to be written; it may later, once its owner has made it."""
+
+
+class NotEnoughDisk(DiskRefused):
+    """A disk that is full, or too full for what was asked; the bytes are there where they are known."""
+
+    def __init__(self, message: str, needed_bytes: int | None = None, free_bytes: int | None = None):
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+        super().__init__(message)
+
+
+class NotWritable(DiskRefused):
+    """A folder or file that this user may not write, or that lies on a disk which is read-only."""
 
 
 class DamagedRun(UserError):

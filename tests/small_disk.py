@@ -35,7 +35,7 @@ def small_disk(path: Path, size: str, read_only: bool = False) -> Iterator[Path]
 
 def fill(disk: Path, leave_bytes: int) -> None:
     """Take all of a disk but so many bytes."""
-    with (disk / FILLER).open("wb") as file:
+    with (disk / FILLER).open("ab") as file:
         file.write(bytes(shutil.disk_usage(disk).free - leave_bytes))
 
 

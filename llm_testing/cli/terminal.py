@@ -45,7 +45,7 @@ class ProgressLine:
         """Show progress, unless something was shown a moment ago."""
         view = self._view()
         if view:
-            self._announce(view)
+            self.announce(view)
         now = self._clock()
         if now < self._next_s:
             return
@@ -71,7 +71,8 @@ class ProgressLine:
             self._stream.write("\n")
             self._line_open = False
 
-    def _announce(self, view: View) -> None:
+    def announce(self, view: View) -> None:
+        """Say what of a run has not been said yet: its id, and each of its notes."""
         if view.run_id != self._run_id:
             self._run_id = view.run_id
             self.say(f"Run {view.run_id}")

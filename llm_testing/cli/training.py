@@ -95,7 +95,9 @@ def _run(lab: Lab, work: Callable[..., str], as_json: bool) -> int:
             run_id = work(control=control, report=line.report, on_event=count)
     finally:
         line.close()
-    result, failure = lab.result(run_id), lab.last().error
+    last = lab.last()
+    line.announce(last)
+    result, failure = lab.result(run_id), last.error
     if as_json:
         print_json(result)
     if failure:

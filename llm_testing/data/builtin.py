@@ -22,7 +22,7 @@ from llm_testing.data.documents import Documents, in_memory
 from llm_testing.errors import DamagedRun, DataError
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
-from llm_testing.store.files import read_json, write_json
+from llm_testing.store.files import need_folder, read_json, write_json
 
 CONTENT = 1
 """Number of the rules below; a change of them is another text."""
@@ -48,7 +48,7 @@ def python_docs(name: str, cache_dir: Path, report: Report, check: Check) -> Doc
             if docstrings:
                 found[f"module {module}"] = "\n\n".join(docstrings) + "\n"
         texts = _mixed(found)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        need_folder(kept.parent)
         write_json(kept, {"schema": 1, "sha256": _digest(texts), "texts": texts})
     return in_memory(name, texts, platform.python_version())
 

@@ -20,7 +20,7 @@ from llm_testing.data.tokenizers import Tokenizer, unpacked
 from llm_testing.errors import DamagedRun, DataError
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report, never_cancel, report_nothing
-from llm_testing.store.files import Written, make_folder, read_json, replace_path, sync_folder, write_json
+from llm_testing.store.files import Written, make_folder, need_folder, read_json, replace_path, sync_folder, write_json
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -60,7 +60,7 @@ def find(folder: Path, report: Report, check: Check) -> Entry | None:
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """A folder to fill before publish; removed again if the work does not come to that."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    need_folder(folder.parent)
     _sweep(folder.parent)
     staging = folder.with_name(f"{_STAGING}{uuid4().hex[:12]}")
     make_folder(staging)
@@ -105,7 +105,7 @@ def find_tokenizer(path: Path) -> tuple[Tokenizer, int | None] | None:
 
 def keep_tokenizer(path: Path, tokenizer: Tokenizer, trained_bytes: int | None) -> None:
     """Keep a trained tokenizer for find_tokenizer."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    need_folder(path.parent)
     packed = tokenizer.to_bytes()
     digest = hashlib.sha256(packed).hexdigest()
     write_json(path, {"schema": SCHEMA, "sha256": digest, "trained_bytes": trained_bytes, "tokenizer": packed.decode()})

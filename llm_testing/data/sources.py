@@ -12,7 +12,7 @@ from llm_testing.errors import DamagedRun, DataError, DownloadError
 from llm_testing.hub.datasets import fetch_text_dataset
 from llm_testing.hub.download import download_file
 from llm_testing.jobs.progress import Check, Report
-from llm_testing.store.files import read_json, write_json
+from llm_testing.store.files import need_folder, read_json, write_json
 
 AT_HAND = "At hand without a network are the corpora python-docs, python-stdlib and tiny, and your own files."
 HUB_FORM = "hf:owner/name[/config][@split][#column]"
@@ -92,7 +92,7 @@ def bring(source: UrlSource | HubSource, stem: str, name: str, cache_dir: Path, 
     if path:
         return path
     path = _folder(cache_dir) / source.file_name(stem)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    need_folder(path.parent)
     try:
         record = _fetch(source, path, name, report, check)
     except DownloadError as error:

@@ -19,7 +19,7 @@ import httpx
 from llm_testing.errors import DamagedRun, DataError, DownloadError
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
-from llm_testing.store.files import disk_full_named, read_json, write_json
+from llm_testing.store.files import read_json, refusal_named, write_json
 
 PROBE_S = 2.0
 NOTE_EVERY_S = 5.0
@@ -67,8 +67,8 @@ def fetch_text_dataset(
     rows, total = _open(repo, config, split, commit)
     total = total if first is None else min(first, total or first)
     place = _Place(to, [endpoint, repo, config, split, column, commit, first])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with disk_full_named(to):
+    with refusal_named(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
         place.go_back(rows)
         pace = Pace(report, check, f"downloading {name}", total, "documents")
         pace.add(place.num_rows)

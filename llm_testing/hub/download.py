@@ -14,7 +14,7 @@ from llm_testing.errors import DownloadError
 from llm_testing.hub.disk import require_free
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
-from llm_testing.store.files import disk_full_named
+from llm_testing.store.files import refusal_named
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """Seconds. Short to connect, so that being offline is known soon; a stop is heard no later than a silent read ends."""
@@ -73,9 +73,9 @@ def download_file(
         raise DownloadError(
             f"{url!r} cannot be downloaded. Accepted are addresses that begin with http:// or https://."
         )
-    to.parent.mkdir(parents=True, exist_ok=True)
-    transfer = _Transfer(url, to, name, max_bytes, Pace(report, check, f"downloading {name}", None, "bytes"), check)
-    with disk_full_named(to):
+    with refusal_named(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        transfer = _Transfer(url, to, name, max_bytes, Pace(report, check, f"downloading {name}", None, "bytes"), check)
         sent = {"Accept-Encoding": "identity", **(headers or {})}
         with httpx.Client(timeout=TIMEOUT, follow_redirects=True, headers=sent) as client:
             try:

@@ -13,7 +13,7 @@ from llm_testing.hub.disk import require_free
 from llm_testing.hub.download import download_file
 from llm_testing.hub.models import HUB_ID
 from llm_testing.jobs.progress import Check, Report
-from llm_testing.store.files import read_json, write_json
+from llm_testing.store.files import need_folder, read_json, write_json
 
 WANTED = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -61,7 +61,7 @@ def fetch_model(
     folder = place / commit
     wanted = [file for file in files if weights or not file.name.endswith(".safetensors")]
     missing = [file for file in wanted if not _is_there(folder / file.name, file)]
-    folder.mkdir(parents=True, exist_ok=True)
+    need_folder(folder)
     require_free(folder, sum(file.num_bytes for file in missing), f"The model {repo}")
     token = os.environ.get("HF_TOKEN")
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -124,22 +124,24 @@ class Control:
         self.check()
         return answer.done()
 
-    def wait_while_paused(self, on_idle: Callable[[], object]) -> None:
+    def wait_while_paused(self, on_idle: Callable[[], object], every_s: float | None = None) -> None:
         """Block until the job may go on or must stop. Costs nothing while it waits.
 
         A pause that follows a resume before this thread has woken is a new pause: it has to be told of, so this ends.
 
         Args:
             on_idle: called in this thread for each order or save that arrives meanwhile; it takes them.
+            every_s: call it also when nothing has arrived for so many seconds.
         """
         with self._changed:
             seen, resumes = self._num_commands, self._num_resumes
+        due = False
         while self.pause_requested and self._num_resumes == resumes:
-            if self._save or self._orders:
+            if due or self._save or self._orders:
                 on_idle()
             with self._changed:
                 # A command that came during on_idle has changed the number already, so none is slept over.
-                self._changed.wait_for(lambda seen=seen: self._num_commands != seen)
+                due = not self._changed.wait_for(lambda seen=seen: self._num_commands != seen, every_s)
                 seen = self._num_commands
 
     def take_save(self) -> bool:

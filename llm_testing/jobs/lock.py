@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from llm_testing.errors import Busy, DamagedRun
 from llm_testing.jobs.owner import is_alive, this_process
 from llm_testing.jobs.progress import never_cancel
-from llm_testing.store.files import read_json, write_json
+from llm_testing.store.files import need_folder, read_json, refusal_named, write_json
 
 # The holder writes its facts a moment after it has the lock; somebody's look at `holder` takes the lock for a moment.
 _GRACE_S = 0.3
@@ -57,7 +57,7 @@ class TrainerLock:
         Raises:
             Busy: naming the holder's run and process.
         """
-        self._root.mkdir(parents=True, exist_ok=True)
+        need_folder(self._root)
         if not self._take():
             self._wait_for_it(wait, check, poll_s)
         try:
@@ -121,7 +121,8 @@ class TrainerLock:
             if self._lock.is_locked:
                 return False
             try:
-                self._lock.acquire(timeout=0)
+                with refusal_named(self._path):
+                    self._lock.acquire(timeout=0)
             except Timeout:
                 return False
             return True

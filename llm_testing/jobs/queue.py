@@ -6,10 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
-
 from llm_testing.errors import BadRunId, DamagedRun, NotFound
-from llm_testing.store.files import read_json, replace_path, write_json
+from llm_testing.store.files import lock_file, need_folder, read_json, replace_path, write_json
 from llm_testing.store.ids import check_run_id
 
 QUEUE = "queue.json"
@@ -76,8 +74,8 @@ class RunQueue:
 
     def _change(self, act: Callable[[list[str]], T]) -> T:
         """Let act edit the list, and save it if it did; readers in other processes see it before or after."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with self._lock, FileLock(self._root / ".queue.lock", thread_local=False):
+        need_folder(self._root)
+        with self._lock, lock_file(self._root / ".queue.lock"):
             before, problem = self._read()
             if problem:
                 replace_path(self._path, self._path.with_name(QUEUE + ".damaged"))

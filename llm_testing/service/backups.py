@@ -143,7 +143,7 @@ class Backups:
     @contextmanager
     def _draft(self) -> Iterator[Path]:
         """A hidden place beside the runs, which is empty again in the end."""
-        self._store.root.mkdir(parents=True, exist_ok=True)
+        files.need_folder(self._store.root)
         path = self._store.root / files.draft_name()
         try:
             yield path

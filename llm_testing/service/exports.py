@@ -17,11 +17,11 @@ from llm_testing.service.downloads import zip_of_folder
 from llm_testing.service.kinds import config_of
 from llm_testing.service.reader import Reader
 from llm_testing.service.tuned import base_of_record, write_adapter
-from llm_testing.store.files import write_bytes
+from llm_testing.store.files import need_folder, write_bytes
 from llm_testing.store.ids import checkpoint_id
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
-from llm_testing.store.staging import clear_leftovers, new_folder, new_staging, remove_tree
+from llm_testing.store.staging import clear_leftovers, filling, new_folder, new_staging, remove_tree
 
 PUSH = "A repository of yours on the Hub, with the token of this program's environment."
 
@@ -131,14 +131,10 @@ class Exports:
 
     def _made(self, run_id: str, step: int, form: str) -> Path:
         root = self._cache_dir / "exports"
-        root.mkdir(parents=True, exist_ok=True)
+        need_folder(root)
         clear_leftovers(root)
-        folder = new_staging(root)
-        try:
+        with filling(root) as folder:
             self._write(run_id, step, form, folder)
-        except BaseException:
-            remove_tree(folder)
-            raise
         return folder
 
     def _write(self, run_id: str, step: int, form: str, folder: Path) -> None:

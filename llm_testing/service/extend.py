@@ -1,6 +1,10 @@
 """What another length does to a run that goes on: the schedule is a function of it, so the learning rate may jump."""
 
+from llm_testing.config.option import Options
 from llm_testing.config.recipe import Recipe
+from llm_testing.errors import WrongState
+from llm_testing.jobs.states import RunState
+from llm_testing.service.kinds import config_of
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.train.schedule import lr_at
 
@@ -15,3 +19,18 @@ def jump_in_words(folder: RunFolder, config: Recipe, step: int, total: int) -> t
         f"The run's length changes from {before:,} to {total:,} steps, and with it the schedule: the learning "
         f"rate goes from {old:.3g} to {new:.3g} at step {step:,}.",
     )
+
+
+def refuse_finished(run_id: str, config: Options, record: dict, step: int) -> None:
+    """Refuse to resume a completed run that is not to become longer.
+
+    Raises:
+        WrongState: saying how it is extended.
+    """
+    total = config.max_steps or (record["summary"].get("total_steps") or 0)
+    if not config.max_steps and config.epochs > config_of(record).epochs:
+        return
+    if total <= step:
+        raise WrongState(
+            f"Run {run_id} is completed: it did all of its {step:,} steps. To extend it give a larger total, "
+            f"max_steps above {step}.", run_id, RunState.COMPLETED)  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from llm_testing.hub.disk import require_free
-from llm_testing.store.files import draft_name
+from llm_testing.store.files import draft_name, need_folder
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Incoming(Generic[T]):
         self._folder, self._what, self._use, self._path = folder, what, use, folder / draft_name()
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        need_folder(self._folder)
         self._file = self._path.open("xb")
         return self
 

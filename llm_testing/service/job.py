@@ -5,7 +5,6 @@ process lives on.
 """
 
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
@@ -13,32 +12,28 @@ from pathlib import Path
 from typing import Literal
 
 from llm_testing.config.option import Options
-from llm_testing.errors import Cancelled, NotEnoughDisk, NotEnoughMemory, UserError, WrongState
+from llm_testing.errors import Cancelled, DiskRefused, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.owner import this_process
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.states import RunState
 from llm_testing.service.bases import Converter
 from llm_testing.service.board import Board
-from llm_testing.service.checks import refuse_what_exceeds
-from llm_testing.service.estimates import Estimates, NoEstimate
+from llm_testing.service.estimates import Estimates
 from llm_testing.service.extend import jump_in_words
+from llm_testing.service.failures import failure_of
 from llm_testing.service.journals import Journals
 from llm_testing.service.kinds import Kind
-from llm_testing.service.ready import Ready
+from llm_testing.service.last_writes import LastWrites, resumes_from
+from llm_testing.service.memory_check import ask_memory, judge_memory
 from llm_testing.service.records import summary_of
 from llm_testing.service.retention import forked_steps, tidy
-from llm_testing.service.views import Failure
+from llm_testing.store.reserve import Reserve
 from llm_testing.store.run_folder import RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.times import utc_now, utc_text
 from llm_testing.train.events import Event, Measured, Paused, Resumed
-from llm_testing.train.memory import (
-    free_memory,
-    is_out_of_memory,
-    measured_peaks,
-    out_of_memory_in_words,
-)
+from llm_testing.train.memory import free_memory, measured_peaks
 from llm_testing.train.session import Start, Surroundings, surroundings
 from llm_testing.train.state import Snapshot
 
@@ -53,6 +48,7 @@ class Job:
         kind: what sort of run it is; the config is of its class.
         start: the checkpoint it begins from, if any.
         checkpoint_step: the step of that checkpoint, which stays until the session ends.
+        unwritten: what of its record the disk has not taken yet.
         force: start on a card also what is estimated to exceed it.
         on_event, on_progress: for a caller who watches, like the command line.
     """
@@ -87,7 +83,7 @@ class Job:
     def begin(self) -> None:
         """Write down that this process works on the run; whoever makes the session does so before anybody sees it."""
         facts = {"owner": this_process(), "started_at": utc_text(utc_now()), "error": None}
-        self._update(state=str(RunState.STARTING), **facts)
+        self.update(state=str(RunState.STARTING), **facts)
 
     # What its owner commands. Command and state change together, so that the trainer, which changes the state too, sees
     # both or neither.
@@ -133,27 +129,31 @@ class Job:
 
     def execute(self) -> None:
         """Do the session. Returns when the run has ended, however it ended; never raises for what a run can do."""
-        device, self._thread = None, threading.get_ident()
+        self._thread = threading.get_ident()
+        self._reserve = Reserve(self.folder.path)
+        self._last = LastWrites(self.folder, self.control, self.board, self._event, self.progress, self.warn)
         try:
-            with Journals(self.folder) as self._journals:
-                try:
-                    place = surroundings(self.config, self.usable_cores, self._earlier_environment())
-                    self._place, device = place, place.device
-                    self._session(place)
-                except Cancelled:
-                    self._ended_by_stop(None)
-                except Exception as error:  # noqa: BLE001 the job boundary: the one place that takes anything
-                    self._failed(error)
+            try:
+                self._journals = Journals(self.folder)
+                self._place = surroundings(self.config, self.usable_cores, self._earlier_environment())
+                self._session(self._place)
+            except Cancelled:
+                self._ended_by_stop(None)
+        except Exception as error:  # noqa: BLE001 the job boundary: the one place that takes anything
+            self._failed(error)
         finally:
+            self._last.run = None
+            self._reserve.release()
+            self._close_journals()
             self.control.close()
-            if device is not None:
-                free_memory(device)
+            if self._place:
+                free_memory(self._place.device)
 
     def _session(self, place: Surroundings) -> None:
         # It takes seconds to come up, in which the data is prepared.
         self.estimates.begin_warm_up()
         ready = self.kind.ready(self, place)
-        self._look_at_memory(place, ready)
+        self._expected = judge_memory(self, ask_memory(self, place, ready), through_pause=False)
         self._advance(
             RunState.RUNNING,
             environment=place.record,
@@ -167,6 +167,7 @@ class Job:
             total_steps=ready.total_steps,
         )
         run, notes = ready.open(self._event, self._save)
+        self._last.run = run
         jump = ()
         if self.resumes:
             jump = jump_in_words(self.folder, self.config, self.checkpoint_step, ready.total_steps)
@@ -177,43 +178,17 @@ class Job:
             self._journals.rewind(done)
         self._event_row("session", how=self._how(), step=run.standing.step, total_steps=run.total_steps)
         outcome = run.run()
+        finishes = outcome == "completed" or self.control.stop_mode == "save"
+        if finishes and not self._last.write(lambda: ready.finish(run), "the finished model"):
+            self.warn(
+                "The finished model was not written, since the disk did not take it. "
+                "Export it from the newest checkpoint, or resume the run."
+            )
+            outcome = "stopped"
         if outcome == "completed":
-            ready.finish(run)
             self._end(RunState.COMPLETED, ended_early=run.standing.ended_early)
         else:
-            if self.control.stop_mode == "save":
-                ready.finish(run)
             self._ended_by_stop(run.standing.step)
-
-    def _look_at_memory(self, place: Surroundings, ready: Ready) -> None:
-        """Refuse what cannot fit, and write down what the step is estimated to take."""
-        if place.device.type == "mps":
-            return
-        budget = self.estimates.where_it_runs(str(place.device), ready.held_bytes)
-        if budget.device == "cpu":
-            # Certain without a trace, and at once.
-            ready.refuse(budget.free_bytes)
-        if ready.estimate is not None:
-            self.progress(Progress("estimating the memory"))
-            self._expected = self.estimates.ask(lambda: ready.estimate(budget))
-            self._judge_memory(through_pause=False)
-
-    def _judge_memory(self, through_pause: bool) -> None:
-        """Wait for the estimate and refuse what exceeds the memory.
-
-        A stop ends the wait. So does a pause, unless through_pause: nothing is trained before the run goes on, and then
-        it is judged.
-        """
-        if self._expected is None or not self.control.wait_for(self._expected, through_pause):
-            return
-        answer, self._expected = self._expected, None
-        try:
-            estimate = answer.result()
-        except NoEstimate as error:
-            self.warn(str(error))
-            return
-        self._update(estimated_bytes=estimate.allocated_bytes, estimate=estimate.as_record())
-        refuse_what_exceeds(estimate, self.config, self.force)
 
     def longer_fork(self, total_steps: int) -> int | None:
         """The length of a fork whose parent is as far as the whole run was to go; None where the length stands."""
@@ -239,10 +214,10 @@ class Job:
         if isinstance(event, Paused):
             self._paused()
         elif isinstance(event, Resumed):
-            self._judge_memory(through_pause=True)
+            self._expected = judge_memory(self, self._expected, through_pause=True)
             self._resumed()
         elif isinstance(event, Measured):
-            self._update(measured={"allocated_bytes": event.allocated_bytes})
+            self.update(measured={"allocated_bytes": event.allocated_bytes})
         self.board.event(event)
         self.on_event(event)
 
@@ -265,12 +240,17 @@ class Job:
         self.on_progress(progress)
 
     def _save(self, snapshot: Snapshot) -> bool:
-        """Write a checkpoint; on a full disk say so, keep what is there and go on."""
+        """Write a checkpoint; on a full disk say so, keep what is there and go on, but after the last step wait."""
+        if "final" in snapshot.kinds:
+            return self._last.write(lambda: self._write_checkpoint(snapshot), f"step {snapshot.step:,}")
         try:
             self._write_checkpoint(snapshot)
-        except NotEnoughDisk as error:
-            self.warn(f"Step {snapshot.step:,} could not be saved: {error}")
+        except DiskRefused as error:
+            if not self._refused:  # once, until there is room again: a run may save a thousand times meanwhile
+                self.warn(f"Step {snapshot.step:,} could not be saved: {error}")
+            self._refused = True
             return False
+        self._refused = False
         return True
 
     def _write_checkpoint(self, snapshot: Snapshot) -> None:
@@ -291,12 +271,14 @@ class Job:
             protected.add(self.checkpoint_step)
         tidy(checkpoints, self.config.keep_checkpoints, protected)
         self._event_row("saved", step=step, kinds=list(snapshot.kinds))
-        self._update(summary=summary_of(self.board.view()))
+        self.update(summary=summary_of(self.board.view()))
 
     _saved_step: int | None = None
+    _refused: bool = False
+    _journals: Journals | None = None
     _place: Surroundings | None = None
     _expected: Future | None = None
-    _unwritten: dict = field(default_factory=dict)
+    unwritten: dict = field(default_factory=dict)
     _changing: threading.RLock = field(default_factory=threading.RLock)
 
     # How it ends.
@@ -306,13 +288,21 @@ class Job:
         if mode == "discard":
             self._discard()
         else:
-            self._end(ENDED[mode], step=step)
+            self._end(ENDED[mode] if self._is_saved(step) else RunState.INTERRUPTED, step=step)
+
+    def _is_saved(self, step: int | None) -> bool:
+        """Whether what was reached is on disk; says so where it is not."""
+        newest = self.folder.checkpoints.newest(verify=False)
+        if not step or (newest and newest.step >= step):
+            return True
+        self.warn(f"Step {step:,} was not saved, since the disk did not take it: {resumes_from(self.folder)}")
+        return False
 
     def _discard(self) -> None:
         """Drop what this session added, and nothing else."""
         if not self.resumes:
             self._end(RunState.STOPPED, discarded=True)
-            self._journals.close()
+            self._close_journals()
             self.store.trash(self.folder.run_id)
             return
         for info in self.folder.checkpoints.list():
@@ -327,15 +317,7 @@ class Job:
         self._end(RunState.STOPPED, summary=reached, discarded_to=self.checkpoint_step)
 
     def _failed(self, error: Exception) -> None:
-        if is_out_of_memory(error):
-            failure = Failure("Out of memory", out_of_memory_in_words(self.config), traceback.format_exc())
-        elif isinstance(error, NotEnoughMemory):
-            failure = Failure("Not enough memory", str(error))
-        elif isinstance(error, UserError):
-            failure = Failure("The run could not go on", str(error))
-        else:
-            said = f"{type(error).__name__}: {error}"
-            failure = Failure("An error in the program", f"{said}. What was saved is kept.", traceback.format_exc())
+        failure = failure_of(error, self.config)
         # The frames of the traceback hold the tensors; only text may outlive this.
         error.__traceback__ = None
         self._event_row("failed", **asdict(failure))
@@ -345,20 +327,35 @@ class Job:
     def _end(self, state: RunState, summary: dict | None = None, error: str | None = None, **facts: object) -> None:
         view = self.board.view()
         peaks = measured_peaks(self._place.device) if self._place else {}
-        self._journals.sync()
+        ended = {
+            "state": str(state),
+            "completed_at": utc_text(utc_now()),
+            "summary": summary or summary_of(view),
+            "measured_peak_bytes": view.peak_bytes,
+            "error": error,
+            **({"measured": peaks} if peaks else {}),
+            **({"owner": None} if state != RunState.INTERRUPTED else {}),
+        }
+        self._sync()
+        self._reserve.release()
         with self._changing:
-            self._update(
-                state=str(state),
-                completed_at=utc_text(utc_now()),
-                summary=summary or summary_of(view),
-                measured_peak_bytes=view.peak_bytes,
-                error=error,
-                **({"measured": peaks} if peaks else {}),
-                **({"owner": None} if state != RunState.INTERRUPTED else {}),
-            )
+            try:
+                self.update(**ended)
+            except (UserError, OSError) as damaged:  # the run has ended all the same, and whoever watches is told
+                self.board.change(warnings=(*view.warnings, f"How the run ended could not be recorded: {damaged}"))
             self.board.change(state=str(state))
         self._event_row("ended", state=str(state), **facts)
+        self._sync()
         self.board.change(phase="")
+
+    def _close_journals(self) -> None:
+        if self._journals:
+            self._journals.close()
+        self._journals = None
+
+    def _sync(self) -> None:
+        if self._journals:
+            self._journals.sync()
 
     def _enter(self, state: RunState, **changes: object) -> None:
         """Change the state, on disk first: what the board shows, a reader of the record finds too.
@@ -368,7 +365,7 @@ class Job:
         """
         with self._changing:
             self.board.check(state)
-            self._update(state=str(state), **changes)
+            self.update(state=str(state), **changes)
             self.board.enter(state)
 
     def _advance(self, state: RunState, **changes: object) -> None:
@@ -377,16 +374,17 @@ class Job:
             try:
                 self._enter(state, **changes)
             except WrongState:
-                self._update(**changes)
+                self.update(**changes)
 
-    def _update(self, **changes: object) -> None:
+    def update(self, **changes: object) -> None:
+        """Change the record; what a full disk does not take is written with the next change."""
         with self._changing:
-            self._unwritten |= changes
+            self.unwritten |= changes
             try:
-                self.folder.update(**self._unwritten)
-            except NotEnoughDisk:
+                self.folder.update(**self.unwritten)
+            except DiskRefused:
                 return  # tried again with the next change; the board shows it meanwhile
-            self._unwritten = {}
+            self.unwritten = {}
 
     def warn(self, message: str) -> None:
         """Tell the run's user something, once."""
@@ -396,4 +394,5 @@ class Job:
             self.board.change(warnings=(*view.warnings, message))
 
     def _event_row(self, event: str, **facts: object) -> None:
-        self._journals.append("events", {"event": event, "at": utc_text(utc_now()), **facts})
+        if self._journals:
+            self._journals.append("events", {"event": event, "at": utc_text(utc_now()), **facts})

@@ -4,7 +4,7 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 
-from llm_testing.errors import NotEnoughDisk
+from llm_testing.errors import DiskRefused
 from llm_testing.store.run_folder import JournalName, RunFolder
 from llm_testing.store.times import utc_now, utc_text
 from llm_testing.train.events import Event, Logged, Measured, Paused, Remembered, Resumed, Sampled, Warned
@@ -26,20 +26,14 @@ class Journals:
 
     def __init__(self, folder: RunFolder):
         self._stack = ExitStack()
-        names: tuple[JournalName, ...] = ("metrics", "samples", "events")
+        names: tuple[JournalName, ...] = ("events", "metrics", "samples")
         self._journals = {name: self._stack.enter_context(folder.journal(name)) for name in names}
         self._waiting: dict[str, deque[dict]] = {name: deque(maxlen=MAX_WAITING) for name in names}
 
     def append(self, name: JournalName, row: dict) -> None:
         """Commit a row, after those that still wait."""
-        waiting = self._waiting[name]
-        waiting.append(row)
-        try:
-            while waiting:
-                self._journals[name].append(waiting[0])
-                waiting.popleft()
-        except NotEnoughDisk:
-            return
+        self._waiting[name].append(row)
+        self._write_waiting(name)
 
     def write(self, event: Event) -> None:
         """Keep an event: points in metrics, texts in samples, the rest in events."""
@@ -59,17 +53,20 @@ class Journals:
             self.append(name, {"event": "rewind", "to_step": to_step})
 
     def sync(self) -> None:
-        """Make everything written so far survive a power cut."""
-        for journal in self._journals.values():
-            with suppress(NotEnoughDisk):
+        """Make everything so far survive a power cut, also what waited for room where there is some now."""
+        for name, journal in self._journals.items():
+            self._write_waiting(name)
+            with suppress(DiskRefused):
                 journal.sync()
 
+    def _write_waiting(self, name: JournalName) -> None:
+        waiting = self._waiting[name]
+        with suppress(DiskRefused):
+            while waiting:
+                self._journals[name].append(waiting[0])
+                waiting.popleft()
+
     def close(self) -> None:
-        """Let go of the files."""
-        self._stack.close()
-
-    def __enter__(self) -> "Journals":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        """Let go of the files, also where the disk does not take the last of them."""
+        with suppress(DiskRefused):
+            self._stack.close()

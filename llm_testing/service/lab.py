@@ -275,7 +275,7 @@ class Lab:
 
     def result(self, run_id: str) -> dict[str, Any]:
         """A run's result with the keys of the command line's contract."""
-        return records.result(self._store.open(run_id))
+        return records.result(self._store.open(run_id), self._launcher.unwritten(run_id))
 
     def compare(self, run_ids: list[str]) -> dict[str, Any]:
         """Which options differ between runs, and what each reached."""

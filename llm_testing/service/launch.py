@@ -3,13 +3,13 @@
 import itertools
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llm_testing.config.option import Options
-from llm_testing.errors import Busy, UserError, WrongState
+from llm_testing.errors import Busy, DiskRefused, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.lock import TrainerLock
 from llm_testing.jobs.owner import this_process
@@ -20,6 +20,7 @@ from llm_testing.service.between_steps import between_steps
 from llm_testing.service.board import Board
 from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
+from llm_testing.service.extend import refuse_finished
 from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of, kind_named, kind_of, name_for
 from llm_testing.service.new_runs import NewRuns
@@ -79,6 +80,11 @@ class Launcher:
         """The session that holds the trainer."""
         session = self._session
         return session.job if session and not session.done.is_set() else None
+
+    def unwritten(self, run_id: str) -> dict[str, Any]:
+        """What the disk has not taken of the record of a run that this process trains, or trained last."""
+        session = self._session
+        return session.job.unwritten if session and session.job.folder.run_id == run_id else {}
 
     # Starting.
 
@@ -179,7 +185,8 @@ class Launcher:
             with self.guard:
                 session.done.set()
                 if self._queue_runs and not self._closing:
-                    self._start_next()
+                    with suppress(DiskRefused):  # the queue stays; `run_queue` says why
+                        self._start_next()
         CurveStore(self.store, self._cache_dir).keep(session.job.folder.run_id)
 
     def _run_here(self, job: Job, lock: TrainerLock) -> None:
@@ -192,7 +199,11 @@ class Launcher:
         CurveStore(self.store, self._cache_dir).keep(job.folder.run_id)
 
     def _start_next(self) -> str | None:
-        """Start the first queued run that can start; one that cannot is marked failed and the next is tried."""
+        """Start the first queued run that can start; one that cannot is marked failed and the next is tried.
+
+        Raises:
+            DiskRefused: the disk takes nothing, which is no run's fault; all go on waiting.
+        """
         for run_id in self.queue.ids():
             try:
                 if self._start_queued(run_id):
@@ -215,12 +226,15 @@ class Launcher:
 
     def _leaves_queue(self, run_id: str, lock: TrainerLock) -> bool:
         """Take a run out of the queue for whoever holds the trainer; where another process has it, let go."""
-        if self.queue.remove(run_id):
-            return True
-        lock.release()
-        return False
+        with ExitStack() as stack:
+            stack.callback(lock.release)
+            if taken := self.queue.remove(run_id):
+                stack.pop_all()
+        return taken
 
     def _fail_queued(self, run_id: str, error: Exception) -> None:
+        if isinstance(error, DiskRefused):
+            raise error  # no run's fault: it goes on waiting
         self.queue.remove(run_id)
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         with suppress(UserError):
@@ -277,7 +291,7 @@ class Launcher:
     ) -> Job:
         """The session that resuming a run would be; with keep, its changed options are written down."""
         folder = self.store.open(run_id)
-        record = folder.record()
+        record = {**folder.record(), **self.unwritten(run_id)}
         state = state_of(record)
         if RunState(state) in ACTIVE:
             raise WrongState(f"Run {run_id} is {state} already. Pause or stop it first.", run_id, state)
@@ -291,22 +305,13 @@ class Launcher:
         if checkpoint is None:
             return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew
         if state == RunState.COMPLETED:
-            self._refuse_finished(run_id, config, record, checkpoint.step)
+            refuse_finished(run_id, config, record, checkpoint.step)
         if keep:
             folder.update(config=config.model_dump(mode="json"))
         job = self._job(folder, config, watcher)
         job.start = Start(checkpoint.path, extend=state == RunState.COMPLETED)
         job.checkpoint_step, job.tokenizer_from = checkpoint.step, folder.path
         return job
-
-    def _refuse_finished(self, run_id: str, config: Options, record: dict, step: int) -> None:
-        total = config.max_steps or (record["summary"].get("total_steps") or 0)
-        if not config.max_steps and config.epochs > config_of(record).epochs:
-            return
-        if total <= step:
-            raise WrongState(
-                f"Run {run_id} is completed: it did all of its {step:,} steps. To extend it give a larger total, "
-                f"max_steps above {step}.", run_id, RunState.COMPLETED)  # fmt: skip
 
     def _job(self, folder: RunFolder, config: Options, watcher: Watcher | None = None) -> Job:
         record = folder.record()

@@ -11,7 +11,7 @@ from llm_testing.jobs.progress import Progress
 from llm_testing.service.bases import Base
 from llm_testing.service.cards import model_card
 from llm_testing.store.files import write_bytes
-from llm_testing.store.staging import new_staging, remove_tree
+from llm_testing.store.staging import filling, remove_tree
 
 if TYPE_CHECKING:
     from llm_testing.model.chat_tokenizer import ChatTokenizer
@@ -30,8 +30,7 @@ def write_outcome(job: Job, model: OpenModel, base: Base, tokenizer: ChatTokeniz
         return
     job.progress(Progress("writing the adapter" if config.adapter != "full" else "writing the model"))
     target = job.folder.path / FOLDERS[config.adapter]
-    staging = new_staging(job.folder.path)
-    try:
+    with filling(job.folder.path) as staging:
         save_model(model, staging, base.name)
         record = job.folder.record()
         tokenizer.save(staging, OWN.get(record["data"]["template"]))
@@ -39,6 +38,3 @@ def write_outcome(job: Job, model: OpenModel, base: Base, tokenizer: ChatTokeniz
         write_bytes(staging / "README.md", model_card(record, asdict(job.board.view()), base, form).encode())
         remove_tree(target)
         staging.rename(target)
-    except BaseException:
-        remove_tree(staging)
-        raise

@@ -1,6 +1,8 @@
 """The record of a run: made at the start, summed up at each save, read for lists, results and comparisons."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from llm_testing.config.facts import DataFacts, ExampleFacts
@@ -149,9 +151,13 @@ def state_of(record: dict) -> str:
     return str(effective_state(record))
 
 
-def result(folder: RunFolder) -> dict[str, Any]:
-    """A run's result with the keys of the command line's contract; unknown values are None."""
-    return result_of(folder.record(), folder.last_row("metrics"))
+def result(folder: RunFolder, unwritten: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """A run's result with the keys of the command line's contract; unknown values are None.
+
+    Args:
+        unwritten: what of its record the disk has not taken.
+    """
+    return result_of({**folder.record(), **unwritten}, folder.last_row("metrics"))
 
 
 def result_of(record: dict, last: dict | None) -> dict[str, Any]:

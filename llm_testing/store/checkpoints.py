@@ -59,6 +59,7 @@ class Checkpoints:
         self.folder = folder
         self._changes = changes or Changes()
         self._lock = threading.RLock()
+        self._refused = False
 
     def write(self, step: int, contents: dict[str, Callable[[BinaryIO], object]], facts: dict) -> Path:
         """Save a step; when it returns the checkpoint survives a power cut. One of the same step is replaced.
@@ -74,9 +75,9 @@ class Checkpoints:
             if not _FILE_NAME.fullmatch(name) or name == MANIFEST:
                 raise ValueError(f"{name!r} cannot be a checkpoint's file: use letters, digits, dots and dashes.")
         with self._lock:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            files.need_folder(self.folder)
             self._finish_what_a_crash_left()
-            self._check_room()
+            self._check_room(_num_bytes(contents) if self._refused else None)
             staging = new_staging(self.folder)
             try:
                 written = {name: files.write_new(staging / name, write) for name, write in contents.items()}
@@ -84,9 +85,16 @@ class Checkpoints:
                 manifest = {"schema": SCHEMA, "step": step, "files": sums, "facts": facts}
                 files.write_json(staging / MANIFEST, manifest)
                 self._rename_into_place(staging, target)
+            except NotEnoughDisk:
+                remove_tree(staging)
+                # The next try need not fill the disk to find out, and whoever waits is told how much it takes.
+                self._refused = True
+                self._check_room(_num_bytes(contents))
+                raise
             except BaseException:
                 remove_tree(staging)
                 raise
+            self._refused = False
         self._changes.add()
         return target
 
@@ -183,15 +191,18 @@ class Checkpoints:
                     files.replace_path(path, target)
         clear_leftovers(self.folder)
 
-    def _check_room(self) -> None:
-        newest = self._newest_of(self.list(), verify=False)
-        if newest is None:
-            return
-        free, needed = files.free_bytes(self.folder), int(newest.bytes * _ROOM)
+    def _check_room(self, num_bytes: int | None) -> None:
+        """Refuse what would fill the disk; with no size given it is taken to be as large as the newest."""
+        if num_bytes is None:
+            newest = self._newest_of(self.list(), verify=False)
+            num_bytes = newest.bytes if newest else 0
+        free, needed = files.free_bytes(self.folder), int(num_bytes * _ROOM)
         if free < needed:
             raise NotEnoughDisk(
-                f"A checkpoint needs about {needed:,} bytes but {self.folder} has {free:,} bytes free. "
-                f"Nothing was written. Free some space there, or keep fewer checkpoints."
+                f"The disk is full: a checkpoint needs about {needed:,} bytes but {self.folder} has {free:,} bytes "
+                f"free. Nothing was written. Free some space there, or keep fewer checkpoints.",
+                needed,
+                free,
             )
 
     def _rename_into_place(self, staging: Path, target: Path) -> None:
@@ -211,6 +222,10 @@ class Checkpoints:
 
     def _steps_in_words(self) -> str:
         return ", ".join(str(info.step) for info in self.list()) or "none yet"
+
+
+def _num_bytes(contents: dict[str, Callable[[BinaryIO], object]]) -> int:
+    return sum(map(files.num_bytes_of, contents.values()))
 
 
 def _info(step: int, path: Path) -> CheckpointInfo:

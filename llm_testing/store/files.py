@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import stat
 import time
@@ -18,12 +19,17 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from llm_testing.errors import DamagedRun, NotEnoughDisk
+from filelock import FileLock
+
+from llm_testing.errors import DamagedRun, NotEnoughDisk, NotWritable, UserError
 from llm_testing.store.strict_json import json_bytes, parse_json
 
 MAX_JSON_BYTES = 16 * 2**20
 # EFBIG is a limit on the size of one file (ulimit -f, FAT): to the user it is a disk that takes no more.
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+# How a writer in Rust, of safetensors or tokenizers, says what the system answered; it raises no OSError.
+_OF_RUST = re.compile(r"\(os error (\d+)\)")
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
 _WRITE_FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ_FLAGS = (
@@ -79,7 +85,7 @@ def draft_name() -> str:
 
 def write_new(path: Path, write: Callable[[BinaryIO], object]) -> Written:
     """Write a file that must not be there yet, and fsync it; for files of a folder that is renamed into place later."""
-    with disk_full_named(path):
+    with refusal_named(path):
         fd = os.open(path, _WRITE_FLAGS | os.O_CREAT | os.O_EXCL, 0o644)
     raw = _HashedWriter(fd, path)
     try:
@@ -115,7 +121,7 @@ class _HashedWriter(io.RawIOBase):
             return len(data)
         view = memoryview(data).cast("B")
         try:
-            with disk_full_named(self.path, len(view)):
+            with refusal_named(self.path, len(view)):
                 taken = write_all(self.fd, view)
         except Exception as error:
             self.error = error
@@ -126,7 +132,7 @@ class _HashedWriter(io.RawIOBase):
 
     def sync(self) -> None:
         try:
-            with disk_full_named(self.path, self.num_bytes):
+            with refusal_named(self.path, self.num_bytes):
                 os.fsync(self.fd)  # a full disk or a bad sector may show only here
         except Exception as error:
             self.error = error
@@ -153,7 +159,7 @@ def open_append(path: Path) -> int:
         DamagedRun: if something else has that name.
     """
     new = not path.exists()
-    with disk_full_named(path):
+    with refusal_named(path):
         try:
             fd = os.open(path, _WRITE_FLAGS | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0), 0o644)
         except OSError as error:
@@ -177,7 +183,7 @@ def append_whole(fd: int, path: Path, end: int, line: bytes) -> None:
     Raises:
         NotEnoughDisk: if the disk took only part of it, which is undone: the next line would be glued to the stump.
     """
-    with disk_full_named(path, len(line)):
+    with refusal_named(path, len(line)):
         try:
             if os.write(fd, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -192,7 +198,7 @@ def append_bytes(path: Path, data: bytes) -> None:
     """Append to a file that is only kept for the record."""
     fd = open_append(path)
     try:
-        with disk_full_named(path, len(data)):
+        with refusal_named(path, len(data)):
             write_all(fd, data)
     finally:
         os.close(fd)
@@ -200,13 +206,13 @@ def append_bytes(path: Path, data: bytes) -> None:
 
 def truncate(fd: int, path: Path, end: int) -> None:
     """Cut a file to end bytes."""
-    with disk_full_named(path):
+    with refusal_named(path):
         os.ftruncate(fd, end)
 
 
 def sync_data(fd: int, path: Path) -> None:
     """Make the content of an open file survive a power cut."""
-    with disk_full_named(path):
+    with refusal_named(path):
         (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(fd)
 
 
@@ -214,7 +220,7 @@ def sync_folder(path: Path) -> None:
     """Make renames in a folder survive a power cut; nothing to do where folders cannot be opened (Windows)."""
     if os.name == "nt":
         return
-    with disk_full_named(path):
+    with refusal_named(path):
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
         try:
             os.fsync(fd)
@@ -228,21 +234,30 @@ def sync_folder(path: Path) -> None:
 
 def replace_path(old: Path, new: Path) -> None:
     """Rename a file or folder; on Windows a scanner may hold it for a moment, so it is tried again for a second."""
-    for attempt in range(20):
-        try:
-            with disk_full_named(new):
+    with refusal_named(new):
+        for attempt in range(20):
+            try:
                 os.replace(old, new)
-            return
-        except PermissionError:
-            if os.name != "nt" or attempt == 19:
-                raise
-            time.sleep(0.05)
+                return
+            except PermissionError:
+                if os.name != "nt" or attempt == 19:
+                    raise
+                time.sleep(0.05)
 
 
 def make_folder(path: Path) -> None:
     """Make a folder that must not be there yet."""
-    with disk_full_named(path):
+    with refusal_named(path):
         os.mkdir(path)
+
+
+def need_folder(path: Path) -> None:
+    """Make a folder and those above it where they are not there yet."""
+    with refusal_named(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise NotWritable(f"{path} cannot be made: a file stands in its way. Use another folder.") from None
 
 
 def free_bytes(path: Path) -> int:
@@ -253,18 +268,80 @@ def free_bytes(path: Path) -> int:
 
 
 @contextmanager
-def disk_full_named(path: Path, num_bytes: int = 0) -> Iterator[None]:
-    """Turn "no space left" into a NotEnoughDisk that names the folder and the bytes; other errors pass."""
+def refusal_named(path: Path, num_bytes: int = 0) -> Iterator[None]:
+    """Turn what a disk answers that takes no write into a sentence that names folder and bytes; other errors pass.
+
+    Raises:
+        NotEnoughDisk: it is full.
+        NotWritable: it is read-only, or this user may not write there.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        wanted = f"{num_bytes:,} bytes" if num_bytes else "a new file"
-        raise NotEnoughDisk(
-            f"The disk is full: {wanted} of {path.name} could not be written to {path.parent} ({error.strerror}). "
-            f"Nothing saved before is lost. Free some space there, or use another runs folder."
-        ) from error
+    except UserError:
+        raise
+    except Exception as error:
+        number = _number_of(error)
+        if number in _FULL:
+            raise NotEnoughDisk(_full(path, num_bytes, number)) from error
+        if number in _NOT_WRITABLE:
+            raise NotWritable(
+                f"{path.name} cannot be written to {path.parent} ({os.strerror(number)}). "
+                "Give this user the right to write there, or use another folder."
+            ) from error
+        raise
+
+
+def _number_of(error: Exception) -> int | None:
+    """The errno of what the system answered to a writer of any language."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = _OF_RUST.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _full(path: Path, num_bytes: int, number: int) -> str:
+    wanted = f"{num_bytes:,} bytes" if num_bytes else "a new file"
+    return (
+        f"The disk is full: {wanted} of {path.name} could not be written to {path.parent} ({os.strerror(number)}). "
+        "Nothing saved before is lost. Free some space there, or use another runs folder."
+    )
+
+
+def num_bytes_of(write: Callable[[BinaryIO], object]) -> int:
+    """How many bytes a writer gives, without keeping them."""
+    counter = _Counter()
+    with io.BufferedWriter(counter, 2**20) as file:
+        write(file)
+        file.flush()
+        return counter.num_bytes
+
+
+class _Counter(io.RawIOBase):
+    num_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        num_bytes = memoryview(data).nbytes
+        self.num_bytes += num_bytes
+        return num_bytes
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; a folder where it cannot be made is named.
+
+    Raises:
+        NotEnoughDisk, NotWritable.
+    """
+    lock = FileLock(path, thread_local=False)
+    with refusal_named(path):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from llm_testing.errors import DamagedRun
 from llm_testing.store import files
 from llm_testing.store.changes import Changes
@@ -92,7 +90,7 @@ class RunFolder:
                 that no reader would take.
         """
         # A command line may write on a run that the page's process trains: from reading to replacing it is alone.
-        with self._changes, FileLock(self.path.parent / LOCK, thread_local=False):
+        with self._changes, files.lock_file(self.path.parent / LOCK):
             written = _as_written(self.path)
             before = _held(written, self.run_id)
             if reason := schema_problem(before):

@@ -60,7 +60,7 @@ class RunStore:
         moment = self._now()
         stamp = utc_text(moment)
         full = {**blank_record(), "state": "queued", "created_at": stamp, "updated_at": stamp, **record}
-        self.root.mkdir(parents=True, exist_ok=True)
+        files.need_folder(self.root)
         staging.clear_leftovers(self.root)
         draft = staging.new_staging(self.root)
         try:
@@ -89,7 +89,7 @@ class RunStore:
         path = self.root / check_run_id(run_id)
         if os.path.lexists(path) or os.path.lexists(self.root / TRASH / run_id):
             raise WrongState(f"There is a run {run_id} already, here or in the trash; it stays as it is.", run_id)
-        self.root.mkdir(parents=True, exist_ok=True)
+        files.need_folder(self.root)
         staging.clear_leftovers(self.root)
         draft = staging.new_staging(self.root)
         try:
@@ -190,7 +190,7 @@ class RunStore:
 
     def _move(self, old: Path, new: Path) -> None:
         with self.changes:
-            new.parent.mkdir(exist_ok=True)
+            files.need_folder(new.parent)
             if not self._take_name(old, new):
                 raise WrongState(f"{new} exists already, so run {new.name} cannot be moved there.", new.name)
             files.sync_folder(old.parent)

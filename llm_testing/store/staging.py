@@ -14,7 +14,7 @@ from uuid import uuid4
 import psutil
 
 from llm_testing.errors import WrongState
-from llm_testing.store.files import draft_name, make_folder, replace_path, sync_folder
+from llm_testing.store.files import draft_name, make_folder, need_folder, refusal_named, replace_path, sync_folder
 
 _LEFTOVER = re.compile(r"\.(?:new|gone)-([0-9]{1,10})-[0-9a-f]{12}")
 _CLOCK_SLACK_S = 2.0
@@ -25,6 +25,24 @@ def new_staging(folder: Path) -> Path:
     path = folder / draft_name()
     make_folder(path)
     return path
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """A hidden folder inside folder for others to write into, also libraries that know nothing of ours.
+
+    Where that fails nothing is left; where it succeeds whoever fills it renames it.
+
+    Raises:
+        NotEnoughDisk, NotWritable: whatever the writer made of what the system said.
+    """
+    staging = new_staging(folder)
+    try:
+        with refusal_named(staging):
+            yield staging
+    except BaseException:
+        remove_tree(staging)
+        raise
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -81,13 +99,9 @@ def new_folder(to: Path, run_id: str | None = None) -> Iterator[Path]:
     """
     if to.is_symlink() or (to.exists() and (not to.is_dir() or any(to.iterdir()))):
         raise WrongState(f"{to} exists and is not empty. Give a folder that does not exist yet.", run_id)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    staging = new_staging(to.parent)
-    try:
+    need_folder(to.parent)
+    with filling(to.parent) as staging:
         yield staging
         if to.exists():
             to.rmdir()
         staging.rename(to)
-    except BaseException:
-        remove_tree(staging)
-        raise

@@ -41,7 +41,6 @@ class Commands(Protocol):
 
     def check(self) -> None: ...
     def wait_while_paused(self, on_idle: Callable[[], None]) -> None: ...
-    def request_pause(self) -> None: ...
     def take_save(self) -> bool: ...
     def take_orders(self) -> list[Callable[["TrainingRun"], None]]: ...
 
@@ -70,7 +69,8 @@ class TrainingRun:
         write_weights: writes what of the model a checkpoint keeps.
         emit: takes events.
         report: takes progress.
-        save: writes a snapshot before it returns; False where the disk is full.
+        save: writes a snapshot before it returns; False where the disk is full. A final one waits for room, while the
+            caller has `serve` called, and is given up for a stop alone.
         clock: seconds that only go forward.
         general: batches of a text that the run does not train on, looked at when it begins and when it ends.
         largest: sequences and tokens a sequence of the run's largest micro-batch, whose step is measured on the CPU.
@@ -120,10 +120,8 @@ class TrainingRun:
                 if not self.standing.boundary_done:
                     self._boundary()
                 self._obey()
-                if self._ended() and self._all_saved():
-                    return "completed"
                 if self._ended():
-                    continue
+                    return "completed"
                 self._step()
         if self.commands.stop_mode != "discard":
             self._save("rolling")
@@ -138,14 +136,6 @@ class TrainingRun:
 
     def _ended(self) -> bool:
         return self.standing.ended_early or self.standing.step >= self.total_steps
-
-    def _all_saved(self) -> bool:
-        """Whether the run may end: what the disk had no room for is tried again, and waits for its owner if need be."""
-        if self._owed:
-            self._save()
-        if self._owed:
-            self.commands.request_pause()
-        return not self._owed
 
     def _step(self) -> None:
         """One update; a stop between its micro-steps throws the half-accumulated step away."""
@@ -305,18 +295,19 @@ class TrainingRun:
 
     def _obey(self) -> None:
         """Serve what was asked for: work between steps, save now, pause, stop."""
-        self._serve()
+        self.serve()
         if self.commands.pause_requested:
             self._save("rolling")
             self.emit(Paused(self.standing.step))
             with self.pace.pause():
-                self.commands.wait_while_paused(self._serve)
-            self._serve()
+                self.commands.wait_while_paused(self.serve)
+            self.serve()
             self.commands.check()
             self.emit(Resumed(self.standing.step))
         self.commands.check()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Do what was ordered meanwhile, between two steps or while nothing is trained."""
         for order in self.commands.take_orders():
             order(self)
         if self.commands.take_save():

@@ -49,7 +49,7 @@ def test_a_last_save_without_room_is_said_at_once_and_ctrl_c_ends_it_with_the_tr
     give_up.cancel()
     err = "".join(said) + err
     waits = said[-1]
-    assert f"in {disk / run_id / 'checkpoints'}" in waits and "step 6" in waits and "Ctrl-C" in waits, waits
+    assert f"but {disk / run_id / 'checkpoints'} has" in waits and "step 6" in waits and "Ctrl-C" in waits, waits
     assert process.returncode == 130, err
     result = Said(130, out, err).json()
     assert (result["state"], result["step"]) == ("interrupted", 6)
@@ -62,7 +62,7 @@ def test_a_last_save_without_room_is_said_at_once_and_ctrl_c_ends_it_with_the_tr
     events = disk / run_id / "events.jsonl"
 
     def free_when_it_waits() -> None:
-        until(lambda: events.read_text().count('"waiting"') == 2)
+        until(lambda: events.read_text().count("Waiting for disk space") == 2)
         make_room(disk)
 
     freer = threading.Thread(target=free_when_it_waits)

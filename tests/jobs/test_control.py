@@ -115,6 +115,18 @@ def test_an_answer_is_waited_for_until_a_stop_or_a_pause(control):
             never.result(SOON_S)
 
 
+def test_a_pause_looks_around_every_so_often_where_it_is_told_to(control):
+    def look():
+        looks.append(1)
+        if len(looks) == 3:
+            control.request_resume()
+
+    looks = []
+    control.request_pause()
+    control.wait_while_paused(look, every_s=0.01)
+    assert len(looks) == 3
+
+
 def test_orders_and_saves_are_served_while_paused(control):
     paused = Paused(control)
     answers = [control.submit(lambda live, i=i: i).result(SOON_S) for i in range(3)]

@@ -143,17 +143,16 @@ def test_a_session_that_begins_at_the_end_is_complete_at_once():
     assert recorder.events == []
 
 
-def test_a_run_whose_last_checkpoint_finds_no_room_waits_for_its_owner():
+def test_a_run_whose_last_checkpoint_is_given_up_for_a_stop_has_not_completed():
     control, recorder = Control(), Recorder()
     session = training_run(config(intermediate_val_freq_steps=100), recorder, control)
     recorder.disk_is_full = True
 
-    def make_room(event):
-        if isinstance(event, Paused):
-            recorder.disk_is_full = False
-            control.request_resume()
+    def give_up(snapshot):
+        if "final" in snapshot.kinds:
+            control.request_stop("signal")
+        return False
 
-    recorder.on_event = make_room
-    assert session.run() == "completed"
-    assert [e.step for e in recorder.of(Paused)] == [8]
-    assert "final" in recorder.saves[-1].kinds
+    session.save = give_up
+    assert session.run() == "stopped"
+    assert (session.standing.step, recorder.saves) == (8, [])
