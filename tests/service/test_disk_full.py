@@ -10,11 +10,15 @@ import os
 import pytest
 
 from llm_testing.errors import NotEnoughDisk, NotFound
+from llm_testing.jobs.control import Control
 from llm_testing.jobs.states import TERMINAL
 from llm_testing.service.lab import Lab
+from llm_testing.service.outcome import FOLDERS
 from llm_testing.store import files
 from llm_testing.train.events import Logged
+from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.parts import TINY, checkpoint_files, curve, run, until
+from tests.service.test_finetuning import TUNING
 from tests.small_disk import fill, make_room, small_disk
 
 pytestmark = pytest.mark.proof
@@ -142,3 +146,28 @@ def test_on_a_disk_without_any_room_a_run_says_how_it_ended_nothing_is_started_a
     assert lab.run_queue() == second
     until(lambda: lab.last().run_id == second and lab.last().state in TERMINAL)
     assert lab.last().state == "completed"
+
+
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_a_finished_model_without_room_is_waited_for_as_a_checkpoint_is(full, tmp_path, adapter):
+    lab, disk = full
+    make_room(disk)
+    base = tiny_model(tmp_path / "base")
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": f"say {n}", "completion": "one"} for n in range(9)])
+    said = []
+
+    def report(progress):
+        said.append(progress.phase)
+        if progress.phase in ("writing the adapter", "writing the model") and said.count(progress.phase) == 1:
+            fill(disk, 0)
+        if progress.phase == "waiting for disk space":
+            make_room(disk)
+
+    values = {**TUNING, "model_name": str(base), "dataset": str(rows), "adapter": adapter, "max_steps": 2}
+    run_id = lab.finetuning.run_here(values, control=Control(), report=report)
+    assert lab.details(run_id)["state"] == "completed"
+    assert "waiting for disk space" in said
+    (waits,) = [warning for warning in lab.last().warnings if warning.startswith("Waiting for disk space")]
+    assert "to save the finished model" in waits and "resume then goes on from step 2" in waits
+    assert (disk / "runs" / run_id / FOLDERS[adapter] / "README.md").is_file()
+    assert not list((disk / "runs" / run_id).glob(".*"))
