@@ -6,7 +6,7 @@ import re
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,13 +19,19 @@ import pytest
 
 @dataclass
 class Answer:
-    """What a request is answered; cut_after sends that many bytes of the body and breaks the connection."""
+    """What a request is answered.
+
+    Args:
+        cut_after: send that many bytes of the body and break the connection.
+        hang: send nothing from there on, the headers or the body (after cut_after bytes), until the client hangs up.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     send_length: bool = True
+    hang: str = ""
 
 
 class _QuietServer(ThreadingHTTPServer):
@@ -40,6 +46,7 @@ class Server:
 
     def __init__(self):
         self.log: list[tuple[str, str, str | None]] = []
+        self.hangs, self.client_hung_up = threading.Event(), threading.Event()
         self._http = _QuietServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
@@ -275,6 +282,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.log.append((self.command, parts.path, headers.get("range")))
             answer = server.answer(self.command, unquote(parts.path), parse_qs(parts.query), headers)
+            if answer.hang == "headers":
+                return self._hang()
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -292,6 +301,15 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(answer.body if answer.cut_after is None else answer.body[: answer.cut_after])
             except OSError:
                 self.close_connection = True  # the client stopped, as some tests want it to
+            if answer.hang:
+                self._hang()
+
+        def _hang(self) -> None:
+            self.close_connection = True
+            server.hangs.set()
+            with suppress(OSError):
+                self.connection.recv(1)  # nothing more comes: it ends with the connection
+            server.client_hung_up.set()
 
         do_HEAD = do_GET
 

@@ -2,6 +2,7 @@ import hashlib
 import socket
 import time
 
+import httpx
 import pytest
 
 from llm_testing.errors import Cancelled, DownloadError, NotEnoughDisk
@@ -11,6 +12,7 @@ from llm_testing.jobs.progress import never_cancel, report_nothing
 from tests.hub.stand_in import Answer, FileServer, running
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
+TAG = f'"{hashlib.sha1(BODY).hexdigest()}"'
 
 
 @pytest.fixture
@@ -61,6 +63,22 @@ def test_a_stop_keeps_the_part_and_the_next_call_goes_on_from_it(server, tmp_pat
     assert kept >= 200_000
     fetch(server, tmp_path / "book.txt")
     assert server.log[-1][2] == f"bytes={kept}-"
+    assert (tmp_path / "book.txt").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("hang", ["headers", "body"])
+def test_a_stop_is_heard_while_the_server_sends_nothing_and_hangs_up(server, tmp_path, monkeypatch, hang):
+    monkeypatch.setattr(download, "TIMEOUT", httpx.Timeout(600.0))  # nothing but the stop may end it
+    server.next_answers["/a/book.txt"] = [Answer(BODY, hang=hang, cut_after=300_000, headers={"ETag": TAG})]
+
+    def stop():
+        if server.hangs.is_set():
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fetch(server, tmp_path / "book.txt", check=stop)
+    assert server.client_hung_up.wait(20)
+    fetch(server, tmp_path / "book.txt")
     assert (tmp_path / "book.txt").read_bytes() == BODY
 
 
