@@ -1,13 +1,15 @@
 """Runs as zips in a private dataset of one's own on the Hub, with the environment's token, which is kept nowhere."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from llm_testing.errors import DownloadError
 from llm_testing.hub.download import download_file
 from llm_testing.hub.push import check_repo, refusals_told, writing_api
-from llm_testing.jobs.progress import Check, Report
+from llm_testing.jobs.progress import Check, Report, never_cancel
+from llm_testing.jobs.threads import answered
 
 FOLDER = "runs"
 """Where in the dataset the zips lie."""
@@ -19,19 +21,22 @@ class Backup:
     Args:
         repo: owner/name; None takes `default_repo`.
         make: make the dataset where it is not there.
+        check: a stop is heard while the Hub does not answer.
 
     Raises:
         DownloadError: no token, no such dataset, one that others can read, or a Hub that does not answer.
+        Cancelled: from check, also by `put`.
     """
 
-    def __init__(self, repo: str | None, make: bool):
-        self._api = writing_api(repo or "the backup")
+    def __init__(self, repo: str | None, make: bool, check: Check = never_cancel):
+        self._check = check
+        self._api = writing_api(repo or "the backup", check)
         with refusals_told(repo or "your account", self._api.token):
-            self.repo = repo or default_repo(os.environ) or f"{self._api.whoami()['name']}/llm-testing-runs"
+            self.repo = repo or default_repo(os.environ) or f"{self._asked(self._api.whoami)['name']}/llm-testing-runs"
         check_repo(self.repo)
         with refusals_told(self.repo, self._api.token):
             if make:
-                self._api.create_repo(self.repo, repo_type="dataset", private=True, exist_ok=True)
+                self._asked(self._api.create_repo, self.repo, repo_type="dataset", private=True, exist_ok=True)
             self._read()
 
     @property
@@ -39,8 +44,12 @@ class Backup:
         """The address of the dataset's page."""
         return f"{self._api.endpoint}/datasets/{self.repo}"
 
+    def _asked(self, call: Callable[..., Any], *given: Any, **options: Any) -> Any:
+        """What the Hub answers to a call of its client; a stop is heard meanwhile."""
+        return answered(lambda: call(*given, **options), self._check)
+
     def _read(self) -> None:
-        info = self._api.dataset_info(self.repo, files_metadata=True, timeout=15)
+        info = self._asked(self._api.dataset_info, self.repo, files_metadata=True, timeout=15)
         if not info.private:
             raise DownloadError(
                 f"The dataset {self.repo} is public, so everybody could read your runs. Make it private in its "
@@ -59,7 +68,8 @@ class Backup:
             DownloadError: the token may not write there, or the Hub does not answer.
         """
         with refusals_told(self.repo, self._api.token):
-            self._api.upload_file(
+            self._asked(
+                self._api.upload_file,
                 path_or_fileobj=path,
                 path_in_repo=f"{FOLDER}/{run_id}.zip",
                 repo_id=self.repo,

@@ -1,28 +1,32 @@
 """A text dataset of the Hugging Face Hub as one JSON lines file; no code of the dataset is ever run.
 
-Rows are streamed, so nothing is on disk twice and a stop is heard between rows. The commit is pinned and the place is
-noted now and then, so that a stopped download goes on where it was.
+Rows are streamed, so nothing is on disk twice, and a stop is heard also while none comes. The commit is pinned and the
+place is noted now and then, so that a stopped download goes on where it was.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import httpx
 
 from llm_testing.errors import DamagedRun, DataError, DownloadError
 from llm_testing.hub.pace import Pace
-from llm_testing.jobs.progress import Check, Report
+from llm_testing.jobs.progress import Check, Report, never_cancel
+from llm_testing.jobs.threads import answered, pulled
 from llm_testing.store.files import read_json, refusal_named, write_json
 
 PROBE_S = 2.0
 NOTE_EVERY_S = 5.0
+BATCH_ROWS = 100
+BATCH_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ def fetch_text_dataset(
     """
     name = f"{repo}@{split}"
     check()
-    endpoint = require_hub(name)
-    commit = _commit(repo)
-    rows, total = _open(repo, config, split, commit)
+    endpoint = require_hub(name, check)
+    commit = answered(lambda: _commit(repo), check)
+    rows, total = answered(lambda: _open(repo, config, split, commit), check)
     total = total if first is None else min(first, total or first)
     place = _Place(to, [endpoint, repo, config, split, column, commit, first])
     with refusal_named(to):
@@ -73,7 +77,7 @@ def fetch_text_dataset(
         pace = Pace(report, check, f"downloading {name}", total, "documents")
         pace.add(place.num_rows)
         with place.part.open("ab") as file:
-            _copy(rows, column, name, file, place, pace, first)
+            _copy(rows, column, name, file, place, pace, first, check)
             file.flush()
             os.fsync(file.fileno())
         pace.finish()
@@ -84,7 +88,7 @@ def fetch_text_dataset(
     return Rows(f"hf:{repo}@{commit}", digest, to.stat().st_size, pace.done)
 
 
-def require_hub(name: str) -> str:
+def require_hub(name: str, check: Check = never_cancel) -> str:
     """The address of the Hub, after a quick look whether it answers: its own client tries for 23 seconds.
 
     Raises:
@@ -96,7 +100,7 @@ def require_hub(name: str) -> str:
     if constants.HF_HUB_OFFLINE:
         raise DownloadError(f"{name} cannot be downloaded while HF_HUB_OFFLINE is set. Unset it to use the Hub.")
     try:
-        httpx.head(constants.ENDPOINT, timeout=PROBE_S)
+        answered(lambda: httpx.head(constants.ENDPOINT, timeout=PROBE_S), check)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DownloadError(
             f"The Hub at {constants.ENDPOINT} could not be reached for {name} ({error or type(error).__name__})."
@@ -139,27 +143,47 @@ def _open(repo: str, config: str | None, split: str, commit: str) -> tuple[Itera
 
 
 def _copy(
-    rows: Iterable[dict], column: str | None, name: str, file: BinaryIO, place: "_Place", pace: Pace, first: int | None
+    rows: Any,
+    column: str | None,
+    name: str,
+    file: BinaryIO,
+    place: "_Place",
+    pace: Pace,
+    first: int | None,
+    check: Check,
 ) -> None:
     import pyarrow  # noqa: PLC0415  (comes with datasets)
     from huggingface_hub import errors  # noqa: PLC0415
 
     try:
-        for row in rows:
-            if first is not None and pace.done >= first:
-                break
-            line = row if column is None else {"text": _text_of(row, column, name)}
-            if column is None or line["text"].strip():
-                # What JSON has no form for, like a time, stands in words.
-                file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
-            pace.add(1)
-            place.note(rows, pace.done, file)
+        wanted = rows if first is None else islice(rows, max(0, first - pace.done))
+        with closing(pulled(lambda: _batches(rows, wanted), check)) as batches:
+            for batch, state in batches:
+                for row in batch:
+                    line = row if column is None else {"text": _text_of(row, column, name)}
+                    if column is None or line["text"].strip():
+                        # What JSON has no form for, like a time, stands in words.
+                        file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+                    pace.add(1)
+                place.note(state, pace.done, file)
     except (errors.HfHubHTTPError, ConnectionError, TimeoutError, ValueError, pyarrow.ArrowException) as error:
         raise DownloadError(
             f"The download of {name} broke off after {pace.done:,} rows: {_first_line(error)}. Start it again to go on."
         ) from error
     if pace.done == 0:
         raise DataError(f"{name} has no rows.")
+
+
+def _batches(rows: Any, wanted: Iterable[dict]) -> Generator[tuple[list[dict], dict], None, None]:
+    """The rows as they come, a few at a time, each time with the dataset's own mark of the place after them."""
+    batch: list[dict] = []
+    began_s = time.monotonic()
+    for row in wanted:
+        batch.append(row)
+        if len(batch) >= BATCH_ROWS or time.monotonic() - began_s >= BATCH_S:
+            yield batch, rows.state_dict()
+            batch, began_s = [], time.monotonic()
+    yield batch, rows.state_dict()
 
 
 def _text_of(row: dict, column: str, name: str) -> str:
@@ -192,13 +216,12 @@ class _Place:
         with self.part.open("ab") as file:
             file.truncate(num_bytes)
 
-    def note(self, rows: object, num_rows: int, file: BinaryIO) -> None:
+    def note(self, state: dict, num_rows: int, file: BinaryIO) -> None:
         if time.monotonic() - self._noted_s < NOTE_EVERY_S:
             return
         self._noted_s = time.monotonic()
         file.flush()
-        state = {"bytes": file.tell(), "rows": num_rows, "state": rows.state_dict()}
-        write_json(self._note, {"identity": self._identity, **state})
+        write_json(self._note, {"identity": self._identity, "bytes": file.tell(), "rows": num_rows, "state": state})
 
     def forget(self) -> None:
         self._note.unlink(missing_ok=True)

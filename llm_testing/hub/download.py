@@ -4,9 +4,13 @@ import hashlib
 import json
 import os
 import re
+import socket
 import time
+from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -14,10 +18,11 @@ from llm_testing.errors import DownloadError
 from llm_testing.hub.disk import require_free
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report
+from llm_testing.jobs.threads import pulled
 from llm_testing.store.files import refusal_named
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
-"""Seconds. Short to connect, so that being offline is known soon; a stop is heard no later than a silent read ends."""
+"""Seconds. Short to connect, so that being offline is known soon. A stop is heard meanwhile."""
 
 ATTEMPTS = 5
 """Tries in a row that bring nothing; one that brings bytes starts the count again."""
@@ -147,7 +152,17 @@ class _Transfer:
     def _fetch(self, client: httpx.Client) -> None:
         have = self._have() if self._mark else 0
         headers = {"Range": f"bytes={have}-", "If-Range": self._mark} if have else {}
-        with client.stream("GET", self.url, headers=headers) as response:
+        line = _Line()
+
+        def pieces() -> Generator[httpx.Response | bytes, None, None]:
+            with client.stream("GET", self.url, headers=headers, extensions={"trace": line.trace}) as response:
+                yield response
+                # Packed although it was asked not to: then only the unpacked bytes are of use, and cannot be resumed.
+                packed = "Content-Encoding" in response.headers
+                yield from response.iter_bytes() if packed else response.iter_raw()
+
+        with closing(pulled(pieces, self.check, line.hang_up)) as came:
+            response = next(came)
             self._refuse(response)
             resumed = response.status_code == 206 and _range_start(response) == have
             if response.status_code == 206 and not resumed or response.status_code == 416:
@@ -157,9 +172,7 @@ class _Transfer:
             start = have if resumed else 0
             self._begin(response, start)
             with self.part.open("ab" if resumed else "wb") as file:
-                # Packed although it was asked not to: then only the unpacked bytes are of use, and cannot be resumed.
-                packed = "Content-Encoding" in response.headers
-                for block in response.iter_bytes() if packed else response.iter_raw():
+                for block in came:
                     file.write(block)
                     self.pace.add(len(block))
                     self._refuse_size(self.pace.done)
@@ -221,6 +234,29 @@ class _Transfer:
         while time.monotonic() < until:
             self.check()
             time.sleep(min(0.1, seconds))
+
+
+class _Line:
+    """The connection of one request, which another thread may end: a read that waits ends with it."""
+
+    def __init__(self):
+        self._sockets: list[socket.socket] = []
+        self._ended = False
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """What httpx tells of a request as it goes on."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+            if self._ended:
+                self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection, and one that is still to come."""
+        self._ended = True
+        for ours in self._sockets:
+            with suppress(OSError):  # closed already
+                # Of the plain socket below TLS: closing alone would not wake who reads from it.
+                socket.socket.shutdown(ours, socket.SHUT_RDWR)
 
 
 def _digest(path: Path, pace: Pace) -> str:

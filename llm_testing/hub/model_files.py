@@ -13,6 +13,7 @@ from llm_testing.hub.disk import require_free
 from llm_testing.hub.download import download_file
 from llm_testing.hub.models import HUB_ID
 from llm_testing.jobs.progress import Check, Report
+from llm_testing.jobs.threads import answered
 from llm_testing.store.files import need_folder, read_json, write_json
 
 WANTED = (
@@ -56,8 +57,9 @@ def fetch_model(
         with suppress(DamagedRun, OSError):
             if read_json(place / known / WHOLE)["repo"] == repo:
                 return place / known, known
-    endpoint = require_hub(repo)
-    commit, files = _listing(repo, commit, endpoint)
+    endpoint = require_hub(repo, check)
+    asked = commit
+    commit, files = answered(lambda: _listing(repo, asked, endpoint), check)
     folder = place / commit
     wanted = [file for file in files if weights or not file.name.endswith(".safetensors")]
     missing = [file for file in wanted if not _is_there(folder / file.name, file)]

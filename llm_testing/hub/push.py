@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from llm_testing.errors import DownloadError
 from llm_testing.hub.datasets import require_hub
 from llm_testing.hub.models import HUB_ID
+from llm_testing.jobs.progress import Check, never_cancel
+from llm_testing.jobs.threads import answered
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -41,28 +43,30 @@ def check_repo(repo: str) -> None:
         raise DownloadError(f"{repo!r} cannot be the name of a repository on the Hub. The form is owner/name.")
 
 
-def push_folder(folder: Path, repo: str, private: bool, message: str) -> str:
+def push_folder(folder: Path, repo: str, private: bool, message: str, check: Check = never_cancel) -> str:
     """Make the repository where it is not there, and put every file of a folder into it as one commit.
 
     Args:
         message: of the commit.
+        check: a stop is heard while the Hub does not answer; what is on its way then may still arrive.
 
     Returns:
         The address of the repository's page.
 
     Raises:
         DownloadError: no token, one that may not write there, or a Hub that does not answer.
+        Cancelled: from check.
     """
     require_token()
     check_repo(repo)
-    api = writing_api(repo)
+    api = writing_api(repo, check)
     with refusals_told(repo, api.token):
-        api.create_repo(repo, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+        answered(lambda: api.create_repo(repo, private=private, exist_ok=True), check)
+        answered(lambda: api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message), check)
     return f"{api.endpoint}/{repo}"
 
 
-def writing_api(name: str) -> HfApi:
+def writing_api(name: str, check: Check = never_cancel) -> HfApi:
     """The Hub's own client with the environment's token, once the Hub answers.
 
     Args:
@@ -72,7 +76,7 @@ def writing_api(name: str) -> HfApi:
         DownloadError: no token, or a Hub that does not answer.
     """
     token = require_token()
-    endpoint = require_hub(name)
+    endpoint = require_hub(name, check)
     from huggingface_hub import HfApi  # noqa: PLC0415  (reads its environment when it is imported)
     from huggingface_hub.utils import disable_progress_bars  # noqa: PLC0415
 

@@ -2,13 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from queue import Empty, Full, Queue
 from typing import Any, TypeVar
 
 from llm_testing.errors import Cancelled
+from llm_testing.jobs.progress import Check
 
 Item, Found = TypeVar("Item"), TypeVar("Found")
+
+
+HEARD_S = 0.2
+"""How long a stop may stay unheard while something else is waited for."""
+_AHEAD = 8
 
 
 def start_thread(name: str, work: Callable[[], object]) -> threading.Thread:
@@ -38,6 +46,73 @@ def two_at_a_time(items: Sequence[Item], work: Callable[[Item], Found]) -> list[
         return [work(item) for item in items]
     with ThreadPoolExecutor(2, "side by side") as pool:
         return list(pool.map(work, items))
+
+
+def pulled(
+    items: Callable[[], Generator[Item, None, None]], check: Check, hang_up: Callable[[], object] = lambda: None
+) -> Generator[Item, None, None]:
+    """The items of a generator that a thread of its own runs, so that a stop is heard while nothing comes.
+
+    For what waits for others and cannot be woken, such as a server that sends nothing. Whoever takes the items does
+    with them what must not go on after a stop: the thread is left behind with what it waits for.
+
+    Args:
+        items: makes the generator; it must change nothing that others use.
+        check: raises where a stop was asked for.
+        hang_up: ends what the thread waits for; called when no more items are taken, for whatever reason.
+
+    Raises:
+        What check or the generator raises.
+    """
+    came: Queue[tuple[str, Any]] = Queue(_AHEAD)
+    left = threading.Event()
+
+    def put(*message: Any) -> bool:
+        while not left.is_set():
+            try:
+                came.put(message, timeout=HEARD_S)
+                return True
+            except Full:
+                continue
+        return False
+
+    def follow() -> None:
+        try:
+            with closing(items()) as there:
+                for item in there:
+                    if not put("item", item):
+                        return
+        except BaseException as error:  # noqa: BLE001 it is raised where the items are taken
+            put("error", error)
+        else:
+            put("end", None)
+
+    start_thread("pulled", follow)
+    try:
+        while True:
+            try:
+                what, value = came.get(timeout=HEARD_S)
+            except Empty:
+                check()
+                continue
+            if what == "error":
+                raise value
+            if what == "end":
+                return
+            yield value
+    finally:
+        left.set()
+        hang_up()
+
+
+def answered(work: Callable[[], Found], check: Check) -> Found:
+    """What work returns or raises, with a stop heard meanwhile; see `pulled`."""
+
+    def once() -> Generator[Found, None, None]:
+        yield work()
+
+    with closing(pulled(once, check)) as found:
+        return next(found)
 
 
 class Crew:

@@ -88,7 +88,7 @@ class Backups:
             DownloadError, NotEnoughDisk, Cancelled: what was sent by then stays there.
         """
         report(Progress("asking the Hub"))
-        backup = Backup(repo, make=True)
+        backup = Backup(repo, make=True, check=check)
         rows = [row for row in self._store.rows() if row.usable]
         sent, same = [], 0
         for number, row in enumerate(rows, 1):
@@ -110,7 +110,7 @@ class Backups:
             DownloadError, NotEnoughDisk, Cancelled: what came by then stays here.
         """
         report(Progress("asking the Hub"))
-        backup = Backup(repo, make=False)
+        backup = Backup(repo, make=False, check=check)
         here = {row.run_id for row in (*self._store.rows(), *self._store.trashed())}
         missing = [run_id for run_id in sorted(backup.kept) if run_id not in here]
         restored, skipped = [], {}

@@ -8,6 +8,7 @@ from typing import Any
 from llm_testing.config.escapes import escape_controls
 from llm_testing.errors import BadRunId, ConfigError, NotFound, Problem, UserError
 from llm_testing.hub.push import check_repo, push_folder, require_token
+from llm_testing.jobs.progress import Check, never_cancel
 from llm_testing.service.adapters import KIND, Adapters, is_adapter_path
 from llm_testing.service.bases import Base
 from llm_testing.service.cards import FORMS, model_card
@@ -107,7 +108,7 @@ class Exports:
 
         return name, pieces()
 
-    def push(self, what: str | None, repo: str, form: str, private: bool) -> str:
+    def push(self, what: str | None, repo: str, form: str, private: bool, check: Check = never_cancel) -> str:
         """Send a checkpoint in a form to the Hub; the address of its page.
 
         Raises:
@@ -119,7 +120,7 @@ class Exports:
         run_id, step = self.find(what)
         folder = self._made(run_id, step, form)
         try:
-            return push_folder(folder, repo, private, f"{FORMS[form]} Run {run_id}, step {step:,}.")
+            return push_folder(folder, repo, private, f"{FORMS[form]} Run {run_id}, step {step:,}.", check)
         finally:
             remove_tree(folder)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llm_testing.errors import Busy
 from llm_testing.jobs.errands import Errand, Errands
+from llm_testing.jobs.progress import Check
 from llm_testing.jobs.threads import Crew
 
 
@@ -26,7 +27,7 @@ class Pushes:
         crew: in whose threads it does so.
     """
 
-    def __init__(self, push: Callable[[str | None, str, str, bool], str], crew: Crew):
+    def __init__(self, push: Callable[[str | None, str, str, bool, Check], str], crew: Crew):
         self._push = push
         self._errands: Errands[Pushed] = Errands(crew)
 
@@ -37,7 +38,7 @@ class Pushes:
             Busy: one is on its way to the same repository.
         """
         pushed, began = self._errands.start(
-            repo, Pushed(repo, what, form), lambda report, check: {"url": self._push(what, repo, form, private)}
+            repo, Pushed(repo, what, form), lambda report, check: {"url": self._push(what, repo, form, private, check)}
         )
         if not began:
             raise Busy(f"A model is on its way to {repo} already. Wait until it is there.")

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import huggingface_hub.constants
 import pytest
 
+from llm_testing.errors import Cancelled
+
 
 @dataclass
 class Answer:
@@ -58,6 +60,11 @@ class Server:
     def accept(self, method: str, path: str, headers: dict, body: bytes) -> Answer:
         """What a POST or PUT is answered."""
         return Answer(b"", 405)
+
+    def stop_once_it_hangs(self) -> None:
+        """A check that asks for a stop while the client waits for this server."""
+        if self.hangs.is_set():
+            raise Cancelled
 
     def close(self) -> None:
         self._http.shutdown()
@@ -322,6 +329,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 body = self.rfile.read(int(headers.get("content-length", 0)))
             server.log.append((self.command, parts.path, None))
             answer = server.accept(self.command, unquote(parts.path), headers, body)
+            if answer.hang:
+                return self._hang()
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

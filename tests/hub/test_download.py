@@ -70,13 +70,8 @@ def test_a_stop_keeps_the_part_and_the_next_call_goes_on_from_it(server, tmp_pat
 def test_a_stop_is_heard_while_the_server_sends_nothing_and_hangs_up(server, tmp_path, monkeypatch, hang):
     monkeypatch.setattr(download, "TIMEOUT", httpx.Timeout(600.0))  # nothing but the stop may end it
     server.next_answers["/a/book.txt"] = [Answer(BODY, hang=hang, cut_after=300_000, headers={"ETag": TAG})]
-
-    def stop():
-        if server.hangs.is_set():
-            raise Cancelled
-
     with pytest.raises(Cancelled):
-        fetch(server, tmp_path / "book.txt", check=stop)
+        fetch(server, tmp_path / "book.txt", check=server.stop_once_it_hangs)
     assert server.client_hung_up.wait(20)
     fetch(server, tmp_path / "book.txt")
     assert (tmp_path / "book.txt").read_bytes() == BODY

@@ -10,10 +10,10 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from llm_testing.errors import DataError, DownloadError, NotEnoughDisk
+from llm_testing.errors import Cancelled, DataError, DownloadError, NotEnoughDisk
 from llm_testing.hub import disk
 from llm_testing.hub.model_files import WHOLE, fetch_model
-from llm_testing.jobs.progress import never_cancel
+from llm_testing.jobs.progress import never_cancel, report_nothing
 from tests.hub.stand_in import Answer, FileServer, running
 
 REPO, COMMIT = "owner/tiny", "c" * 40
@@ -140,3 +140,12 @@ def test_a_disk_that_fills_up_on_the_way_leaves_a_part_to_go_on_from(hub, tmp_pa
     folder, _, _ = fetch(tmp_path)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert hub.log[-1][2] is not None  # gone on with
+
+
+@pytest.mark.parametrize("path", [f"/api/models/{REPO}", f"/{REPO}/resolve/{COMMIT}/model.safetensors"])
+def test_a_stop_is_heard_while_the_hub_says_nothing(hub, tmp_path, path):
+    hub.next_answers[path] = [Answer(hang="headers")]
+    with pytest.raises(Cancelled):
+        fetch_model(REPO, None, tmp_path, report_nothing, hub.stop_once_it_hangs)
+    assert not hub.client_hung_up.is_set() or path.endswith(".safetensors"), "it was given up by itself"
+    fetch(tmp_path)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from llm_testing.errors import DownloadError
+from llm_testing.errors import Cancelled, DownloadError
 from llm_testing.hub.push import push_folder
-from tests.hub.stand_in import writable_hub
+from tests.hub.stand_in import Answer, writable_hub
 
 # The Hub's client sends files in a way that httpx gives up: https://github.com/huggingface/huggingface_hub
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -53,3 +53,10 @@ def test_without_a_token_and_with_a_wrong_one_nothing_is_sent(hub, folder, monke
 def test_a_name_that_is_none_is_refused(hub, folder):
     with pytest.raises(DownloadError, match=r"'\.\./x' cannot be the name of a repository"):
         push_folder(folder, "../x", private=True, message="A run.")
+
+
+def test_a_stop_is_heard_while_the_hub_says_nothing(hub, folder, monkeypatch):
+    monkeypatch.setattr(hub, "accept", lambda *request: Answer(hang="headers"))
+    with pytest.raises(Cancelled):
+        push_folder(folder, "ann/tuned", private=True, message="A run.", check=hub.stop_once_it_hangs)
+    assert not hub.client_hung_up.is_set(), "it was given up by itself"

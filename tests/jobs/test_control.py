@@ -5,7 +5,7 @@ import pytest
 
 from llm_testing.errors import Busy, Cancelled, WrongState
 from llm_testing.jobs.control import Control
-from llm_testing.jobs.threads import join, start_thread
+from llm_testing.jobs.threads import answered, join, pulled, start_thread
 
 SOON_S = 10
 
@@ -248,3 +248,28 @@ def test_threads_are_named_and_do_not_keep_the_process():
     assert (thread.name, thread.daemon, join(thread, 0.01)) == ("waiter", True, False)
     gate.set()
     assert join(thread, SOON_S)
+
+
+def test_a_stop_is_heard_while_something_hangs_and_what_it_hangs_on_is_ended():
+    hangs, ended, given = threading.Event(), threading.Event(), []
+
+    def items():
+        yield "first"
+        hangs.set()
+        ended.wait(SOON_S)
+        yield "never taken"
+
+    def check():
+        if hangs.is_set():
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        given.extend(pulled(items, check, ended.set))
+    assert given == ["first"] and ended.is_set()
+
+
+def test_what_hangs_gives_its_answer_or_its_error_once_there_is_one():
+    assert list(pulled(lambda: (n for n in range(40)), pytest.fail)) == list(range(40))
+    assert answered(lambda: "an answer", lambda: None) == "an answer"
+    with pytest.raises(Busy, match="no"):
+        answered(lambda: (_ for _ in ()).throw(Busy("no")), lambda: None)

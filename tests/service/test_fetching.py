@@ -2,13 +2,18 @@
 
 import threading
 
+import httpx
 import pytest
 
 from llm_testing.errors import DownloadError, NotFound
+from llm_testing.hub import download
 from llm_testing.jobs.progress import Progress
 from llm_testing.jobs.threads import Crew
 from llm_testing.service.fetching import Fetching, check_download
-from tests.service.parts import until
+from tests.hub.stand_in import Answer, FileServer, running
+from tests.service.parts import TINY, until
+
+SOON_S = 20
 
 
 class Slow:
@@ -83,3 +88,30 @@ def test_what_is_no_download_is_refused_with_what_there_is():
         check_download("nothing")
     check_download("verdict")
     check_download("https://example.org/a.txt")
+
+
+def test_cancel_stop_and_discard_are_heard_while_a_server_sends_nothing(lab, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", httpx.Timeout(600.0))  # nothing but the command may end it
+    with running(FileServer()) as server:
+        for number, end in enumerate(("cancel", "save", "discard", "shutdown")):
+            server.hangs.clear()
+            server.client_hung_up.clear()
+            path = f"/{number}.txt"
+            server.next_answers[path] = [Answer(b"x" * 999, hang="body", cut_after=99)]
+            name = server.url + path
+            if end == "cancel":
+                lab.fetching.start(name)
+            else:
+                lab.start({**TINY, "corpus": name})
+            assert server.hangs.wait(SOON_S)
+            if end == "cancel":
+                lab.fetching.cancel(name)
+                until(lambda name=name: state(lab.fetching, name).state == "cancelled")
+            elif end == "shutdown":
+                assert lab.shutdown(SOON_S)
+            else:
+                lab.stop(end)
+            assert server.client_hung_up.wait(SOON_S), end
+            until(lambda: lab.live() is None)
+    assert lab.last().state == "interrupted"
+    assert not any("could not" in warning for warning in lab.last().warnings)
