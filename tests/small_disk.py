@@ -13,7 +13,7 @@ FILLER = "filler"
 
 
 @contextmanager
-def small_disk(path: Path, size: str, read_only: bool = False) -> Iterator[Path]:
+def small_disk(path: Path, size: str) -> Iterator[Path]:
     """A tmpfs mounted at a folder that is made; where that cannot be done the test is skipped.
 
     Args:
@@ -23,8 +23,7 @@ def small_disk(path: Path, size: str, read_only: bool = False) -> Iterator[Path]
     if mount is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     path.mkdir()
-    options = f"size={size}" + (",ro" if read_only else "")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, check=False)
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.decode().strip()}")
     try:
@@ -42,3 +41,8 @@ def fill(disk: Path, leave_bytes: int) -> None:
 def make_room(disk: Path) -> None:
     """Give back what `fill` took."""
     (disk / FILLER).unlink()
+
+
+def make_read_only(disk: Path) -> None:
+    """Let nobody write on a disk any more, root included."""
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
