@@ -30,8 +30,8 @@ from llm_testing.errors import (
     Cancelled,
     ConfigError,
     DataError,
+    DiskRefused,
     DownloadError,
-    NotEnoughDisk,
     NotEnoughMemory,
     NotFound,
     UserError,
@@ -40,7 +40,7 @@ from llm_testing.jobs.streams import streams_escaped
 from llm_testing.store.places import RUNS
 
 PROGRAM = "python -m llm_testing"
-WRONG_INPUT = (ConfigError, DataError, DownloadError, NotEnoughDisk, NotEnoughMemory, BadRunId, NotFound)
+WRONG_INPUT = (ConfigError, DataError, DownloadError, DiskRefused, NotEnoughMemory, BadRunId, NotFound)
 
 
 class _Parser(argparse.ArgumentParser):

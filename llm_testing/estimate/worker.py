@@ -112,13 +112,16 @@ class Worker:
         with self._guard:
             if self._closed:
                 return False
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "llm_testing.estimate.trace_worker"],
-                cwd=_PACKAGE_ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "llm_testing.estimate.trace_worker"],
+                    cwd=_PACKAGE_ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            except OSError:  # no more processes, or a Python that this user may not start
+                return False
             return True
 
     def _end(self) -> None:

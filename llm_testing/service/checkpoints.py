@@ -98,7 +98,7 @@ def checkpoint_rows(
             continue
         config = run.record["config"]
         if config_name in (None, config.get("config_name")) and corpus in (None, config.get("corpus")):
-            with suppress(NotFound):  # deleted meanwhile
+            with suppress(NotFound, DamagedRun):  # deleted meanwhile, or not this user's to read
                 rows += _rows_of(store, run.run_id, run.record, forked.get(run.run_id, set()))
     return rows
 

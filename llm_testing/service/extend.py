@@ -2,7 +2,7 @@
 
 from llm_testing.config.option import Options
 from llm_testing.config.recipe import Recipe
-from llm_testing.errors import WrongState
+from llm_testing.errors import DamagedRun, WrongState
 from llm_testing.jobs.states import RunState
 from llm_testing.service.kinds import config_of
 from llm_testing.store.run_folder import RunFolder
@@ -34,3 +34,19 @@ def refuse_finished(run_id: str, config: Options, record: dict, step: int) -> No
         raise WrongState(
             f"Run {run_id} is completed: it did all of its {step:,} steps. To extend it give a larger total, "
             f"max_steps above {step}.", run_id, RunState.COMPLETED)  # fmt: skip
+
+
+def refuse_damaged(folder: RunFolder) -> None:
+    """Refuse to begin a run anew of which something was saved that cannot be read.
+
+    Raises:
+        DamagedRun: naming what is wrong with its newest checkpoint.
+    """
+    infos = folder.checkpoints.list()
+    if infos:
+        steps = ", ".join(f"{info.step:,}" for info in infos)
+        why = infos[-1].damaged or f"{infos[-1].path} has changed since it was saved."
+        raise DamagedRun(
+            f"None of the checkpoints of run {folder.run_id} (step {steps}) can be used. {why} Once that is mended the "
+            "run goes on; without them it begins anew."
+        )

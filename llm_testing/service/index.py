@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from llm_testing.errors import NotFound
+from llm_testing.errors import DamagedRun, NotFound
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.service.records import SUMMED_UP, looked_at, reached, state_of
 from llm_testing.service.views import RunSummary
@@ -67,6 +67,13 @@ def summary_row(store: RunStore, row: RunRow) -> RunSummary:
     record = row.record
     if record is None:
         return RunSummary(row.run_id, damaged=row.damaged)
+    try:
+        return _summary_row(store, row, record)
+    except DamagedRun as error:
+        return RunSummary(row.run_id, damaged=str(error))
+
+
+def _summary_row(store: RunStore, row: RunRow, record: dict) -> RunSummary:
     folder = store.open(row.run_id)
     last, damage = looked_at(folder, record)
     last = last or {}

@@ -20,7 +20,7 @@ from llm_testing.service.between_steps import between_steps
 from llm_testing.service.board import Board
 from llm_testing.service.curves import CurveStore
 from llm_testing.service.estimates import Estimates
-from llm_testing.service.extend import refuse_finished
+from llm_testing.service.extend import refuse_damaged, refuse_finished
 from llm_testing.service.job import Job
 from llm_testing.service.kinds import config_of, kind_named, kind_of, name_for
 from llm_testing.service.new_runs import NewRuns
@@ -303,6 +303,7 @@ class Launcher:
         config = kind.config.build({**whole_config(record), **changeable(changes, kind.config)})
         checkpoint = folder.checkpoints.newest()
         if checkpoint is None:
+            refuse_damaged(folder)
             return self._new_job(folder, config, watcher)  # nothing was saved yet: it begins anew
         if state == RunState.COMPLETED:
             refuse_finished(run_id, config, record, checkpoint.step)

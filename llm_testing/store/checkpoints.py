@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from llm_testing.errors import DamagedRun, NotEnoughDisk, NotFound, WrongState
+from llm_testing.errors import DamagedRun, DiskRefused, NotEnoughDisk, NotFound, WrongState
 from llm_testing.store import files
 from llm_testing.store.changes import Changes
 from llm_testing.store.damage import Damage, described
@@ -99,17 +99,27 @@ class Checkpoints:
         return target
 
     def list(self) -> list[CheckpointInfo]:
-        """All checkpoints by step, damaged ones too; reads the manifests only."""
+        """All checkpoints by step, damaged ones too; reads the manifests only.
+
+        Raises:
+            DamagedRun: if this user may not read the folder: whether there are any is not known then.
+        """
+        try:
+            return [_info(step, path) for step, path in sorted(self._by_step().items())]
+        except OSError as error:
+            raise files.unreadable(self.folder, error) from error
+
+    def _by_step(self) -> dict[int, Path]:
         found: dict[int, Path] = {}
         if self.folder.is_symlink() or not self.folder.is_dir():
-            return []
+            return found
         for path in self.folder.iterdir():
             aside = _SET_ASIDE.fullmatch(path.name)
             step = step_of_folder(aside[1] if aside else path.name)
             # A crash between the two renames of a replacement leaves only the copy set aside: it counts.
             if step is not None and not path.is_symlink() and path.is_dir() and not (aside and step in found):
                 found[step] = path
-        return [_info(step, path) for step, path in sorted(found.items())]
+        return found
 
     def newest(self, verify: bool = True) -> CheckpointInfo | None:
         """The newest checkpoint that can be used: its sums agree, or with verify=False its sizes."""
@@ -212,7 +222,7 @@ class Checkpoints:
             files.replace_path(target, aside)
         try:
             files.replace_path(staging, target)
-        except OSError:
+        except (OSError, DiskRefused):
             if aside is not None:
                 files.replace_path(aside, target)
             raise

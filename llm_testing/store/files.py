@@ -285,7 +285,7 @@ def refusal_named(path: Path, num_bytes: int = 0) -> Iterator[None]:
             raise NotEnoughDisk(_full(path, num_bytes, number)) from error
         if number in _NOT_WRITABLE:
             raise NotWritable(
-                f"{path.name} cannot be written to {path.parent} ({os.strerror(number)}). "
+                f"{_called(path, 'A file')} cannot be written to {path.parent} ({os.strerror(number)}). "
                 "Give this user the right to write there, or use another folder."
             ) from error
         raise
@@ -299,10 +299,16 @@ def _number_of(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
+def _called(path: Path, otherwise: str) -> str:
+    """A file's name as people know it; drafts and locks have none of that kind."""
+    return otherwise if path.name.startswith(".") else path.name
+
+
 def _full(path: Path, num_bytes: int, number: int) -> str:
-    wanted = f"{num_bytes:,} bytes" if num_bytes else "a new file"
+    named = _called(path, "a file")
+    wanted = f"{num_bytes:,} bytes of {named}" if num_bytes else named
     return (
-        f"The disk is full: {wanted} of {path.name} could not be written to {path.parent} ({os.strerror(number)}). "
+        f"The disk is full: {wanted} could not be written to {path.parent} ({os.strerror(number)}). "
         "Nothing saved before is lost. Free some space there, or use another runs folder."
     )
 
@@ -360,10 +366,17 @@ def open_regular(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise DamagedRun(f"{path} cannot be read: {error}. A regular file is expected there, not a link.") from error
+        raise unreadable(path, error) from error
     finally:
         if fd >= 0:
             os.close(fd)
+
+
+def unreadable(path: Path, error: Exception) -> DamagedRun:
+    """Why a file or folder cannot be read, and what would help."""
+    if isinstance(error, PermissionError):
+        return DamagedRun(f"{path} cannot be read ({error.strerror}). Give this user the right to read it.")
+    return DamagedRun(f"{path} cannot be read: {error}. A regular file is expected there, not a link.")
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES, parse: Callable[[bytes], dict] = parse_json) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llm_testing.errors import BadRunId, DamagedRun
 from llm_testing.store.damage import Damage
+from llm_testing.store.files import unreadable
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, read_record, schema_problem
 
@@ -44,13 +45,19 @@ class RunRows:
         self._known: dict[str, tuple[Seen, RunRow | None]] = {}
 
     def now(self) -> list[RunRow]:
-        """Every row, the newest first; never raises."""
+        """Every row, the newest first.
+
+        Raises:
+            DamagedRun: if this user may not read the folder.
+        """
         with self._lock:
             try:
                 with os.scandir(self._root) as entries:
                     names = [entry.name for entry in entries]
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 names = []
+            except OSError as error:
+                raise unreadable(self._root, error) from error
             old, self._known = self._known, {}
             rows = [self._row(name, old) for name in names]
         found = [row for row in rows if row is not None]

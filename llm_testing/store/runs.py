@@ -109,6 +109,7 @@ class RunStore:
         Raises:
             BadRunId: if run_id cannot be one.
             NotFound: if there is no such folder, or a link stands in its place.
+            DamagedRun: if this user may not look into the runs folder.
         """
         return self._folder(self._existing(self.root, run_id))
 
@@ -116,7 +117,7 @@ class RunStore:
         """Whether `open` would find it."""
         try:
             self._existing(self.root, run_id)
-        except (NotFound, BadRunId):
+        except (NotFound, BadRunId, DamagedRun):
             return False
         return True
 
@@ -126,10 +127,13 @@ class RunStore:
         return max(filter(is_run_id, names), default=None)
 
     def rows(self) -> list[RunRow]:
-        """Every run, the newest first. Never raises: what cannot be read has a reason in its row.
+        """Every run, the newest first: what cannot be read has a reason in its row.
 
         Folders that have neither a run's name nor a record are somebody else's, and not listed. A row that has not
         changed is the same object as before; nobody changes what is in it.
+
+        Raises:
+            DamagedRun: if this user may not read the runs folder itself.
         """
         return self._rows.now()
 
@@ -182,8 +186,12 @@ class RunStore:
 
     def _existing(self, parent: Path, run_id: str) -> Path:
         path = parent / check_run_id(run_id)
-        # A link would let a folder of the list stand for any place on the disk.
-        if parent.is_symlink() and parent != self.root or path.is_symlink() or not path.is_dir():
+        try:
+            # A link would let a folder of the list stand for any place on the disk.
+            strange = parent.is_symlink() and parent != self.root or path.is_symlink() or not path.is_dir()
+        except OSError as error:
+            raise files.unreadable(path, error) from error
+        if strange:
             where = "in the trash" if parent.name == TRASH else f"in {parent}"
             raise NotFound(f"There is no run {run_id} {where}. The list of runs shows what there is.")
         return path

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from llm_testing.cli.main import main
+from llm_testing.estimate.estimator import Estimator
+from llm_testing.service import lab as lab_module
+from llm_testing.service.lab import Lab
 from tests.cli.conftest import SMALL, Said
+from tests.service.parts import run
 
 pytestmark = [
     pytest.mark.proof,
@@ -32,8 +36,9 @@ def place(cache_dir: Path) -> Iterator[Path]:
     """A folder that every user may enter, with two runs in `runs` that are root's; everything was imported for them."""
     place = Path(tempfile.mkdtemp(dir="/tmp"))
     place.chmod(0o755)
-    for _ in range(2):
-        assert main([*TRAIN, "--runs-dir", str(place / "runs"), "--cache-dir", str(place / "cache")]) == 0
+    lab = Lab(place / "runs", place / "cache")
+    assert len({run(lab) for _ in range(2)}) == 2
+    assert lab.shutdown(60)
     yield place
     shutil.rmtree(place)
 
@@ -52,7 +57,7 @@ def runs(place: Path, tmp_path: Path) -> Iterator[Path]:
 def say_as_other(place: Path) -> Callable[..., Said]:
     """Run a command as another user."""
 
-    def run(*args: str | Path) -> Said:
+    def say(*args: str | Path) -> Said:
         out, err = (Path(tempfile.mkstemp(dir=place)[1]) for _ in range(2))
         pid = os.fork()
         if pid == 0:
@@ -63,6 +68,7 @@ def say_as_other(place: Path) -> Callable[..., Said]:
                     os.dup2(os.open(path, os.O_WRONLY), number)
                 sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
                 sys.stderr = open(2, "w", closefd=False)
+                lab_module.Estimator = Estimator  # one of its own, and not the one that the tests share
                 os.setgroups([])
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
@@ -78,7 +84,7 @@ def say_as_other(place: Path) -> Callable[..., Said]:
         assert "Traceback" not in said.err, said.err
         return said
 
-    return run
+    return say
 
 
 def give(path: Path, user: int = NOBODY, mode: int | None = None) -> None:
@@ -100,7 +106,7 @@ def test_a_runs_folder_that_may_not_be_written_or_read_is_one_sentence(place, sa
     assert listed.status == 0 and newest in listed.out and oldest in listed.out
     for status, args in (
         (2, TRAIN),
-        (2, ("resume", newest, "--max-steps", "4")),
+        (2, ("resume", newest, "--max-steps", "8")),
         (2, ("runs", "rename", newest, "another")),
         (1, ("runs", "delete", newest)),
     ):
@@ -129,17 +135,17 @@ def test_a_cache_that_may_not_be_written_fails_the_run_with_one_sentence(place, 
 
 
 @pytest.mark.parametrize("hidden", ["run.json", "checkpoints", "model.safetensors", "metrics.jsonl", "the run"])
-def test_what_of_a_run_may_not_be_read_is_damaged_and_hides_no_other(place, runs, say, hidden):
+def test_what_of_a_run_may_not_be_read_is_damaged_and_hides_no_other(place, runs, say_as_other, hidden):
     newest, oldest = ids_in(runs)
-    run = runs / newest
-    paths = {"model.safetensors": [*run.glob("checkpoints/*/model.safetensors")], "the run": [run]}
-    for path in paths.get(hidden, [run / hidden]):
-        give(path, user=0, mode=0o600)
+    path = runs / newest
+    paths = {"model.safetensors": [*path.glob("checkpoints/*/model.safetensors")], "the run": [path]}
+    for one in paths.get(hidden, [path / hidden]):
+        give(one, user=0, mode=0o600)
     listed = say_as_other("runs", "list", "--runs-dir", runs)
     assert listed.status == 0 and newest in listed.out and oldest in listed.out
     if hidden in ("run.json", "checkpoints", "the run"):
         assert "Permission denied" in listed.out + listed.err and f"{newest} is damaged" in listed.out + listed.err
-    on = say_as_other("resume", newest, "--max-steps", "4", "--runs-dir", runs, "--cache-dir", place / "cache")
+    on = say_as_other("resume", newest, "--max-steps", "8", "--runs-dir", runs, "--cache-dir", place / "cache")
     assert on.status in (1, 2) and on.err.count("\n") <= 2, on
     assert "Permission denied" in on.err and "Free some space" not in on.err and "not a link" not in on.err
     for args in (("runs", "show", newest), ("generate", newest, "--prompt", "The")):
@@ -151,6 +157,6 @@ def test_what_of_a_run_may_not_be_read_is_damaged_and_hides_no_other(place, runs
 def test_a_journal_that_may_be_read_and_not_written_fails_the_run_with_one_sentence(place, runs, say_as_other):
     newest = ids_in(runs)[0]
     give(runs / newest / "metrics.jsonl", user=0, mode=0o644)
-    on = say_as_other("resume", newest, "--max-steps", "4", "--runs-dir", runs, "--cache-dir", place / "cache")
+    on = say_as_other("resume", newest, "--max-steps", "8", "--runs-dir", runs, "--cache-dir", place / "cache")
     assert on.status == 2 and on.err.endswith(f"metrics.jsonl cannot be written to {runs / newest} {NO_RIGHT}\n")
     assert "failed" in say_as_other("runs", "list", "--runs-dir", runs).out
