@@ -15,7 +15,7 @@ from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import MemoryFacts
 from llm_testing.jobs.queue import RunQueue
-from llm_testing.service import estimates
+from llm_testing.service import estimates, memory_check
 from llm_testing.service import job as module_of_jobs
 from llm_testing.service import lab as lab_module
 from llm_testing.service.board import Board
@@ -149,7 +149,7 @@ def test_what_exceeds_the_memory_is_refused_also_after_a_pause(lab, slow_estimat
     assert asked.wait(60)
     lab.pause()
     until(lambda: lab.last().state == "paused")
-    monkeypatch.setattr(module_of_jobs, "refuse_what_exceeds", refuses)
+    monkeypatch.setattr(memory_check, "refuse_what_exceeds", refuses)
     allowed.set()
     lab.resume()
     assert ended(lab).state == "failed" and lab.last().step == 0
