@@ -3,6 +3,7 @@
     UserError                 what was wrong, what was received, what would be accepted, what to do
     |- ConfigError            one or more options; carries a Problem for each, all at once
     |- DataError              a corpus that is missing, empty, binary or too short
+    |  `- DamagedFile         a file from outside that is not what its format says
     |- DownloadError          a host that cannot be reached, a file that is missing or gated
     |- BadRunId               text that cannot be a run id (REST: 400)
     |- NotFound               no such run, checkpoint or corpus (REST: 404)
@@ -55,6 +56,10 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """Text that cannot be trained on: missing, empty, binary or too short."""
+
+
+class DamagedFile(DataError):
+    """A file from outside that is cut, damaged or of another format: names it, what is wrong and what to do."""
 
 
 class DownloadError(UserError):

@@ -46,7 +46,7 @@ def export(args: argparse.Namespace) -> int:
 def import_runs(args: argparse.Namespace) -> int:
     """Bring runs in from a zip; runs that are here already stay as they are."""
     lab = open_lab(args)
-    with lab.archive.receive() as incoming:
+    with lab.archive.receive(args.file.name) as incoming:
         for block in _blocks(args.file):
             incoming.write(block)
         restored = incoming.whole()

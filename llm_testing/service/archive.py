@@ -12,21 +12,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from llm_testing.errors import BadRunId, DamagedRun, DataError, NotFound, UserError
+from llm_testing.errors import BadRunId, DamagedFile, NotFound, UserError
 from llm_testing.hub.disk import require_free
-from llm_testing.service.downloads import BLOCK_BYTES, zip_of
+from llm_testing.service.downloads import zip_of
 from llm_testing.service.incoming import Incoming
 from llm_testing.store import files
+from llm_testing.store.foreign import printable
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, RunFolder
 from llm_testing.store.runs import RunStore
+from llm_testing.store.zips import open_zip, unpacked
 
 MOST_ENTRIES = 200_000
 MOST_BYTES = 2**40
+MOST_RATIO = 100
+ALWAYS_UNPACKED_BYTES = 2**26
+"""Bytes that any zip may unpack to; more than that only up to `MOST_RATIO` times its own."""
 _MOST_PARTS = 6
 """Folders in each other in an entry's name; a run has three."""
+_MOST_NAME_BYTES = 255
+"""Of one part of a name, as file systems have it."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +68,26 @@ class Archive:
                 if row.usable:
                     yield self._store.open(row.run_id)
 
-    def receive(self) -> Incoming[Restored]:
-        """A zip that is on its way; its runs are restored once it is whole."""
-        return Incoming(self._store.root, "This zip", self.restore)
+    def receive(self, name: str = "This file") -> Incoming[Restored]:
+        """A zip that is on its way; its runs are restored once it is whole.
 
-    def restore(self, path: Path) -> Restored:
+        Args:
+            name: what its owner calls it.
+        """
+        return Incoming(self._store.root, name, lambda path: self.restore(path, name))
+
+    def restore(self, path: Path, name: str = "This file") -> Restored:
         """Put the runs of a zip beside those that there are.
 
         Raises:
             DataError: for what is no zip of runs; nothing has changed then.
             NotEnoughDisk: before anything is unpacked.
         """
-        try:
-            with zipfile.ZipFile(path) as archive:
-                runs = _runs_in(archive)
-                size = sum(entry.file_size for entries in runs.values() for entry in entries.values())
-                require_free(self._store.root, size, "What this zip holds")
-                return self._restored(archive, runs)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-            raise DataError(f"This is no zip that can be read ({error}). Give one that Download all wrote.") from None
+        with open_zip(path, name, MOST_ENTRIES) as archive:
+            runs = _runs_in(archive, name, path.stat().st_size)
+            size = sum(entry.file_size for entries in runs.values() for entry in entries.values())
+            require_free(self._store.root, size, "The unpacked zip")
+            return self._restored(archive, runs)
 
     def _restored(self, archive: zipfile.ZipFile, runs: dict[str, dict[str, zipfile.ZipInfo]]) -> Restored:
         restored, skipped = [], {}
@@ -88,32 +95,42 @@ class Archive:
             try:
                 self._store.adopt(run_id, lambda draft, entries=entries: _unpack(archive, entries, draft))
                 restored.append(run_id)
-            except (UserError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+            except UserError as error:
                 skipped[run_id] = str(error)
         return Restored(restored, skipped)
 
 
-def _runs_in(archive: zipfile.ZipFile) -> dict[str, dict[str, zipfile.ZipInfo]]:
+def _runs_in(archive: zipfile.ZipFile, name: str, num_bytes: int) -> dict[str, dict[str, zipfile.ZipInfo]]:
     """The entries of each run by their place in its folder.
 
+    Args:
+        num_bytes: of the zip itself.
+
     Raises:
-        DataError: for any entry that is not a plain file of a run.
+        DataError: for any entry that is not a plain file of a run, or for more than a zip of runs can hold.
     """
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    if not entries or len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_BYTES:
-        raise DataError(
-            f"This zip holds {len(entries):,} files; 1 to {MOST_ENTRIES:,} of runs are expected, as from Download all."
+    name = printable(name)
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
+    if not entries:
+        raise DamagedFile(f"{name} holds no files. Give one that Download all wrote.")
+    size = sum(entry.file_size for entry in entries)
+    if size > min(MOST_BYTES, max(ALWAYS_UNPACKED_BYTES, num_bytes * MOST_RATIO)):
+        raise DamagedFile(
+            f"{name} would be {size:,} bytes unpacked, from {num_bytes:,}, but up to {MOST_RATIO} times its size is "
+            "unpacked here. Give one that Download all wrote."
         )
     runs: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for entry in entries:
         run_id, _, inside = entry.filename.partition("/")
         if not _is_plain(entry, run_id, inside) or inside in runs.get(run_id, {}):
-            shown = ascii(entry.filename[:80])
-            raise DataError(f"This zip holds {shown}, which is no file of a run. Give one that Download all wrote.")
+            entry_name = ascii(entry.filename[:80])
+            raise DamagedFile(
+                f"{name} holds {entry_name}, which is no file of a run. Give one that Download all wrote."
+            )
         runs.setdefault(run_id, {})[inside] = entry
     for run_id, inside in runs.items():
         if RECORD not in inside:
-            raise DataError(f"This zip holds no {RECORD} of run {run_id}. Give one that Download all wrote.")
+            raise DamagedFile(f"{name} holds no {RECORD} of run {run_id}. Give one that Download all wrote.")
     return runs
 
 
@@ -127,6 +144,7 @@ def _is_plain(entry: zipfile.ZipInfo, run_id: str, inside: str) -> bool:
             and kind in (0, stat.S_IFREG)
             and 1 <= len(parts) <= _MOST_PARTS
             and all(part and not part.startswith(".") and part.isprintable() for part in parts)
+            and all(len(part.encode()) <= _MOST_NAME_BYTES for part in parts)
             and not any(letter in inside for letter in '\\:*?"<>|')
         )
     return False
@@ -135,16 +153,13 @@ def _is_plain(entry: zipfile.ZipInfo, run_id: str, inside: str) -> bool:
 def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], draft: Path) -> None:
     for inside, entry in entries.items():
         path = draft.joinpath(*inside.split("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(entry) as packed:
-            written = files.write_new(path, lambda file, packed=packed: _copy(packed, file))
-        if written.bytes != entry.file_size:
-            raise DamagedRun(f"{ascii(inside)} is {written.bytes:,} bytes long, not {entry.file_size:,}.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_new(path, lambda file, entry=entry: file.writelines(unpacked(archive, entry)))
+        except (FileExistsError, NotADirectoryError):
+            raise DamagedFile(
+                f"{ascii(inside)} has the place of another file or folder. Give a zip that Download all wrote."
+            ) from None
         with suppress(ValueError, OverflowError, OSError):  # a time that is none
             changed_s = time.mktime((*entry.date_time, 0, 0, -1))
             os.utime(path, (changed_s, changed_s))  # so that the same run gives the same zip again
-
-
-def _copy(packed: IO[bytes], file: IO[bytes]) -> None:
-    while block := packed.read(BLOCK_BYTES):
-        file.write(block)

@@ -40,6 +40,11 @@ def patched(whole: bytes, signature: bytes, at: int, value: bytes, which: int = 
     return bytes(data)
 
 
+def both(whole: bytes, central: int, local: int, value: bytes) -> bytes:
+    """A zip with other bytes in both headers of its second entry."""
+    return patched(patched(whole, CENTRAL, central, value, 1), LOCAL, local, value, 1)
+
+
 def special(kind: int) -> bytes:
     """A zip with an entry that is a link or a device."""
     whole = io.BytesIO()
@@ -68,7 +73,7 @@ def many_entries(count: int) -> bytes:
     one = CENTRAL + struct.pack("<6H3L5H2L", 20, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
     zip64 = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, count, count, len(one) * count, len(local))
     found = b"PK\6\7" + struct.pack("<LQL", 0, len(local) + len(one) * count, 1)
-    return local + one * count + zip64 + found + END + struct.pack("<4H2LH", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)
+    return local + one * count + zip64 + found + END + b"\0\0\0\0" + b"\xff" * 12 + b"\0\0"
 
 
 LOCAL, CENTRAL, END, END64 = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6"
@@ -97,19 +102,19 @@ def bad_zips() -> dict[str, bytes]:
         "lzma that wants 4 GiB": patched(lzma, b"metrics.jsonl", 18, b"\xff\xff\xff\xff"),
         "bzip2": bzip2,
         "damaged bzip2": patched(bzip2, b"BZh", 0, b"XX", 1),
-        "an unknown compression": patched(patched(DEFLATED, CENTRAL, 10, b"\x63\0", 1), LOCAL, 8, b"\x63\0", 1),
-        "stored that is called deflated": patched(patched(STORED, CENTRAL, 10, b"\x08\0", 1), LOCAL, 8, b"\x08\0", 1),
-        "an encrypted entry": patched(patched(DEFLATED, CENTRAL, 8, b"\1\0", 1), LOCAL, 6, b"\1\0", 1),
-        "strongly encrypted": patched(patched(DEFLATED, CENTRAL, 8, b"\x41\0", 1), LOCAL, 6, b"\x41\0", 1),
-        "patched data": patched(patched(DEFLATED, CENTRAL, 8, b"\x20\0", 1), LOCAL, 6, b"\x20\0", 1),
-        "a name that is not UTF-8": patched(patched(DEFLATED, CENTRAL, 8, b"\0\x08", 1), b"metrics.jsonl", 0, b"\xff", 1),
+        "an unknown compression": both(DEFLATED, 10, 8, b"\x63\0"),
+        "stored that is called deflated": both(STORED, 10, 8, b"\x08\0"),
+        "an encrypted entry": both(DEFLATED, 8, 6, b"\1\0"),
+        "strongly encrypted": both(DEFLATED, 8, 6, b"\x41\0"),
+        "patched data": both(DEFLATED, 8, 6, b"\x20\0"),
+        "a name that is not UTF-8": patched(patched(DEFLATED, CENTRAL, 8, b"\0\x08", 1), b"metrics", 0, b"\xff", 1),
         "a version of the far future": patched(DEFLATED, CENTRAL, 6, b"\xff\0", 1),
         "a header beyond the end": patched(DEFLATED, CENTRAL, 42, b"\xff\xff\xff\x7f", 1),
         "a header that is none": patched(DEFLATED, CENTRAL, 42, b"\x07\0\0\0", 1),
-        "a cut header": packed({f"{ID}/run.json": RECORD})[:-22].replace(LOCAL, LOCAL)
-        + patched(packed({f"{ID}/run.json": RECORD}), END, 16, b"\xff\xff\0\0")[-22:],
-        "a size that is too large": patched(patched(STORED, CENTRAL, 24, b"\xff\xff\xff\0", 1), LOCAL, 22, b"\xff\xff\xff\0", 1),
-        "a size that is too small": patched(patched(DEFLATED, CENTRAL, 24, b"\x09\0\0\0", 1), LOCAL, 22, b"\x09\0\0\0", 1),
+        "a directory elsewhere": patched(packed({f"{ID}/run.json": RECORD}), END, 16, b"\xff\xff\0\0"),
+        "a header in the last bytes": patched(DEFLATED, CENTRAL, 42, (len(DEFLATED) - 9).to_bytes(4, "little"), 1),
+        "a size that is too large": both(STORED, 24, 22, b"\xff\xff\xff\0"),
+        "a size that is too small": both(DEFLATED, 24, 22, b"\x09\0\0\0"),
         "zip64 that lies of its size": patched(packed({f"{ID}/run.json": RECORD}), CENTRAL, 24, b"\xff\xff\xff\xff"),
         "zip64 with a cut extra field": patched(zip64, LOCAL, 28, b"\xff\xff", 1),
         "zip64 with a directory of 2**60": patched(many_entries(2), END64, 40, struct.pack("<Q", 2**60)),
@@ -131,5 +136,5 @@ def bad_zips() -> dict[str, bytes]:
         "a record that is no JSON": packed({f"{ID}/run.json": b"\xff" + RECORD}),
         "a record without end": packed({f"{ID}/run.json": b'{"a":' * 100_000}),
         "a record of a long number": packed({f"{ID}/run.json": b'{"schema": ' + b"9" * 5000 + b"}"}),
-        "a record that is too large": packed({f"{ID}/run.json": b'{"a": "' + bytes(range(48, 112)) * 2**19 + b'"}'}),
+        "a record that is too large": packed({f"{ID}/run.json": b'{"a": "' + bytes(range(48, 112)) * 2**18 + b'"}'}),
     }  # fmt: skip

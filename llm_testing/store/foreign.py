@@ -1,0 +1,140 @@
+"""Files from outside: opened without waiting for them, and refused in one way, whatever is wrong with them.
+
+The libraries that read a format answer damage with exceptions of many kinds. A `Format` lists those of one format,
+beside the one place that reads it; `reading` makes them one refusal that names the file. Anything else that a reader
+raises is a mistake of ours, and is not hidden.
+"""
+
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from llm_testing.errors import DamagedFile, UserError
+
+# Without waiting: a pipe that nobody writes to would hold its reader for ever.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_MOST_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a file should be.
+
+    Args:
+        name: with its article, as in "a zip that can be read".
+        errors: the kinds of exception by which its reader answers damage, with their subclasses.
+        remedy: what to do about a file that is not, as a sentence.
+        exact: kinds whose subclasses mean something else; for libraries that raise a bare Exception.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    remedy: str
+    exact: tuple[type[Exception], ...] = ()
+
+    def answers(self, error: BaseException) -> bool:
+        """Whether an exception says that the file is damaged."""
+        return isinstance(error, self.errors) or type(error) in self.exact
+
+
+JSON = Format("JSON that can be read", (ValueError, RecursionError), "Mend it, or take the file from where it came.")
+
+
+@contextmanager
+def reading(what: str | Path, form: Format, refusal: type[UserError] = DamagedFile) -> Iterator[None]:
+    """Make what a reader raises for damage one refusal; only reading may stand in the block, and no writing.
+
+    Args:
+        what: the file as its owner knows it.
+
+    Raises:
+        DamagedFile, or the kind that is given.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not form.answers(error):
+            raise
+        raise refusal(f"{printable(str(what))} is not {form.name}: {reason_of(error)}. {form.remedy}") from error
+
+
+def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
+    """Text of a file as a message may hold it: not endless, and nothing that a terminal or UTF-8 stumbles over."""
+    cut = text if len(text) <= most_chars else text[: most_chars - 3] + "..."
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a library refuses a file, on one line and without a full stop."""
+    strerror = getattr(error, "strerror", None)
+    words = " ".join(str(strerror or error).split()).rstrip(".")
+    return printable(words) or type(error).__name__
+
+
+def open_file(path: Path, refusal: type[UserError] = DamagedFile) -> io.BufferedReader:
+    """Open a regular file, or what a link to one leads to; a pipe, device or folder is refused without waiting for it.
+
+    Raises:
+        DamagedFile, or the kind that is given: also where nothing is there.
+    """
+    try:
+        fd = os.open(path, _FLAGS)
+    except (OSError, ValueError) as error:
+        raise refusal(
+            f"{printable(str(path))} cannot be read: {reason_of(error)}. Check that the file is there, and its rights."
+        ) from error
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)
+    raise refusal(
+        f"{printable(str(path))} cannot be read: it is no regular file but a folder, pipe or device. Give a file."
+    )
+
+
+def read_bytes(path: Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> bytes:
+    """All of a file.
+
+    Raises:
+        DamagedFile, or the kind that is given: also for more than `most_bytes`, of which no more is read.
+    """
+    with open_file(path, refusal) as file:
+        return read_most(file, path, most_bytes, refusal)
+
+
+def read_most(file: BinaryIO, what: str | Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> bytes:
+    """The rest of an open file, as `read_bytes`."""
+    pieces, taken = [], 0
+    try:
+        # In pieces, since a read of so many bytes at once would take the memory for them first.
+        while taken <= most_bytes and (piece := file.read(min(1 << 20, most_bytes + 1 - taken))):
+            pieces.append(piece)
+            taken += len(piece)
+    except OSError as error:
+        raise refusal(f"{printable(str(what))} cannot be read: {reason_of(error)}. Try again.") from error
+    if taken > most_bytes:
+        raise refusal(
+            f"{printable(str(what))} is larger than the {most_bytes:,} bytes that are read. Give a part of it."
+        )
+    return b"".join(pieces)
+
+
+def read_object(path: Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> dict[str, Any]:
+    """The JSON object of a file that another program wrote.
+
+    It may hold what JSON has no word for but such files do: Infinity, and integers beyond 64 bits.
+
+    Raises:
+        DamagedFile, or the kind that is given.
+    """
+    data = read_bytes(path, most_bytes, refusal)
+    with reading(path, JSON, refusal):
+        value = json.loads(data.decode("utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(f"it is a JSON {type(value).__name__} and no set of names and values")
+    return value
