@@ -1,11 +1,13 @@
 """Rows of every known format as conversations or texts, and what is wrong with those that are neither."""
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from llm_testing.data.rows import Row
 from llm_testing.errors import DataError
+from llm_testing.store.foreign import names_in_words, printable
 
 FORMATS = {
     "chat": "messages: a list of {role, content}",
@@ -70,7 +72,7 @@ def find_format(fields: Iterable[str], columns: dict[str, str]) -> str:
             return name
     known = "; ".join(f"{name}: {FORMATS[name]}" for name in FORMATS)
     raise DataError(
-        f"Rows with the fields {', '.join(fields) or 'none'} are of no known format ({known}). Rename the fields, or "
+        f"Rows with the fields {names_in_words(fields)} are of no known format ({known}). Rename the fields, or "
         "map them with columns, as in instruction=question."
     )
 
@@ -108,7 +110,7 @@ def _mapped(fields: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
 def _example(where: str, fields: dict[str, Any], data_format: str, system_prompt: str) -> Example:
     missing = [name for name in _NEEDED[data_format] if name not in fields]
     if missing:
-        raise _Bad(f"has no field {missing[0]}; its fields are {', '.join(fields) or 'none'}")
+        raise _Bad(f"has no field {missing[0]}; its fields are {names_in_words(fields)}")
     if data_format == "text":
         text = _text(fields, "text")
         if not text.strip():
@@ -148,8 +150,8 @@ def _turns(value: Any, field: str, role_name: str, content_name: str) -> list[Me
         # ShareGPT sets come with either pair of names.
         role = turn.get(role_name, turn.get("role"))
         content = turn.get(content_name, turn.get("content"))
-        if role not in _ROLES:
-            raise _Bad(f"has a turn {number} by {role!r}; known are {', '.join(_ROLES)}")
+        if not isinstance(role, str) or role not in _ROLES:
+            raise _Bad(f"has a turn {number} by {printable(reprlib.repr(role), 60)}; known are {', '.join(_ROLES)}")
         if not isinstance(content, str):
             raise _Bad(f"has a turn {number} whose {content_name} is not text but {type(content).__name__}")
         if _ROLES[role] == "system" and number > 1:

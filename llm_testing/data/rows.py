@@ -3,18 +3,24 @@
 import csv
 import io
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_testing.errors import DataError
+from llm_testing.errors import DamagedFile, DataError
+from llm_testing.store.foreign import JSON, Format, json_excerpt, open_file, read_bytes, reading, reason_of, refuse_bomb
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet", ".txt", ".md")
 ACCEPTED = f"Accepted are {', '.join(SUFFIXES)} files in UTF-8, and folders of them."
 MAX_BYTES = 4 << 30
 """Largest file that is read; examples are held in memory."""
 MAX_FIELD_CHARS = 1 << 26
+ALWAYS_UNPACKED_BYTES = 1 << 30
+"""Of any parquet file."""
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bytes(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: see near byte {error.start}. Save it as UTF-8.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DamagedFile(f"{path} is not UTF-8 text: see near byte {error.start}. Save it as UTF-8.") from error
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
@@ -77,10 +81,10 @@ def _json_lines(path: Path) -> Iterator[Row]:
         where = f"line {number} of {path.name}"
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield Row(where, None, f"is not JSON ({error})")
+        except JSON.errors as error:
+            yield Row(where, None, f"is not JSON ({reason_of(error)})")
             continue
-        yield _object(where, value)
+        yield _object(where, value, line)
 
 
 def _json(path: Path) -> Iterator[Row]:
@@ -92,17 +96,25 @@ def _json(path: Path) -> Iterator[Row]:
     at = _skip(text, at + 1)
     while at < len(text) and text[at] != "]":
         line, counted = line + text.count("\n", counted, at), at
+        begin = at
         try:
             value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path.name} is not JSON in the row that begins at line {line}: {error}.") from error
-        yield _object(f"line {line} of {path.name}", value)
+        except JSON.errors as error:
+            reason = reason_of(error)
+            raise DamagedFile(f"{path.name} is not JSON in the row that begins at line {line}: {reason}.") from error
+        yield _object(f"line {line} of {path.name}", value, text[begin:at])
         at = _skip(text, at)
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
         elif text[at : at + 1] != "]":
             line += text.count("\n", counted, at)
-            raise DataError(f"{path.name} is not JSON: after the row before line {line} a comma or ] is missing.")
+            raise DamagedFile(f"{path.name} is not JSON: after the row before line {line} a comma or ] is missing.")
+    if at >= len(text):
+        raise DamagedFile(f"{path.name} is not whole: the ] that ends its list of rows is missing.")
+    after = _skip(text, at + 1)
+    if after < len(text):
+        line += text.count("\n", counted, after)
+        raise DamagedFile(f"{path.name} goes on after the end of its list of rows, in line {line}. Make it one list.")
 
 
 def _skip(text: str, at: int) -> int:
@@ -111,10 +123,21 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _object(where: str, value: Any) -> Row:
-    if isinstance(value, dict):
-        return Row(where, value)
-    return Row(where, None, f"is no set of fields but {json.dumps(value)[:40]}")
+def _object(where: str, value: Any, source: str) -> Row:
+    if not isinstance(value, dict):
+        return Row(where, None, f"is no set of fields but {json_excerpt(value)}")
+    # A look at the source first, since few rows have such an escape, and those mostly a whole pair.
+    if _HALF_PAIR.search(source) and not _is_text(json.dumps(value, ensure_ascii=False)):
+        return Row(where, None, "holds half of a surrogate pair, which is no character")
+    return Row(where, value)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _csv(path: Path) -> Iterator[Row]:
@@ -128,22 +151,25 @@ def _csv(path: Path) -> Iterator[Row]:
             else:
                 yield Row(where, {name: value or "" for name, value in fields.items()})
     except csv.Error as error:
-        raise DataError(f"{path.name} is not CSV near line {reader.line_num}: {error}.") from error
+        raise DamagedFile(f"{path.name} is not CSV near line {reader.line_num}: {reason_of(error)}.") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:
     import pyarrow  # noqa: PLC0415  (comes with datasets, and few read parquet)
     import pyarrow.parquet  # noqa: PLC0415
 
-    try:
-        number = 0
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(1024):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield Row(f"row {number} of {path.name}", fields)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} is not a parquet file that can be read: {error}.") from error
+    # Text that is no UTF-8 is a ValueError, a date that Python does not know an OverflowError.
+    errors = (pyarrow.ArrowException, OSError, ValueError, OverflowError)
+    form = Format("a parquet file that can be read", errors, "Write or download it again.")
+    number = 0
+    with open_file(path) as raw, reading(path.name, form), pyarrow.parquet.ParquetFile(raw) as file:
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        size = os.fstat(raw.fileno()).st_size
+        refuse_bomb(path.name, size, sum(group.total_byte_size for group in groups), ALWAYS_UNPACKED_BYTES)
+        for batch in file.iter_batches(1024):
+            for fields in batch.to_pylist():
+                number += 1
+                yield Row(f"row {number} of {path.name}", fields)
 
 
 def _document(path: Path) -> Iterator[Row]:

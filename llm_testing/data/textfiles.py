@@ -17,10 +17,16 @@ from typing import BinaryIO
 
 from llm_testing.data.documents import Documents, Piece
 from llm_testing.errors import DataError
+from llm_testing.store.foreign import Format, json_excerpt, names_in_words, open_file, reading, refuse_bomb
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20
 """Longest line of a JSON lines file; one line has to be held in memory."""
+
+ALWAYS_UNPACKED_BYTES = 1 << 30
+"""Of any gzip file; text beyond it packs a few times, not a hundred."""
+PLAIN = Format("a file that can be read", (OSError,), "Check the file and its rights.")
+GZIP = Format("a whole gzip file", (EOFError, zlib.error, OSError), "Compress or download it again.")
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 ACCEPTED = "Accepted are .txt, .md and .jsonl files in UTF-8, each also as .gz, and folders of them."
@@ -72,17 +78,17 @@ def read_file(path: Path, column: str = "text") -> Iterator[Piece]:
     Raises:
         DataError: the file is empty, binary, in another encoding or damaged; names the file, and the line of a row.
     """
-    try:
-        with _open_bytes(path) as file:
-            blocks = _read_rows(path, file, column) if _plain_suffix(path) == ".jsonl" else _read_text(path, file)
-            empty = True
-            for block in blocks:
-                empty = False
-                yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}). Compress or download it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}. Check the file and its rights.") from error
+    packed = path.suffix.lower() == ".gz"
+    empty = True
+    with reading(path, GZIP if packed else PLAIN), open_file(path) as raw:
+        num_bytes = os.fstat(raw.fileno()).st_size
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        blocks = _read_rows(path, file, column) if _plain_suffix(path) == ".jsonl" else _read_text(path, file)
+        for block in blocks:
+            empty = False
+            if packed:
+                refuse_bomb(path, num_bytes, file.tell(), ALWAYS_UNPACKED_BYTES)
+            yield block
     if empty:
         raise DataError(f"{path} holds no text. Remove it or put text into it.")
 
@@ -96,12 +102,6 @@ def _mode(path: Path) -> int:
 
 def _plain_suffix(path: Path) -> str:
     return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-
-
-def _open_bytes(path: Path) -> BinaryIO:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rb")
-    return path.open("rb")
 
 
 def _read_text(path: Path, file: BinaryIO) -> Iterator[Piece]:
@@ -157,13 +157,15 @@ def _row_text(path: Path, number: int, line: bytes, column: str) -> str:
             f"{where} is not JSON ({error}). Each line holds one object with a field {column!r}."
         ) from error
     if not isinstance(row, dict):
-        raise DataError(f"{where} is not an object but {_shown(row)}. Each line holds one, with a field {column!r}.")
+        raise DataError(
+            f"{where} is not an object but {json_excerpt(row)}. Each line holds one, with a field {column!r}."
+        )
     if column not in row:
-        fields = ", ".join(map(repr, row)) or "none"
+        fields = names_in_words(map(repr, row))
         raise DataError(f"{where} has no field {column!r}; its fields are: {fields}. Rename the one with the text.")
     text = row[column]
     if not isinstance(text, str):
-        raise DataError(f"{where} has a field {column!r} that is not text but {_shown(text)}.")
+        raise DataError(f"{where} has a field {column!r} that is not text but {json_excerpt(text)}.")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -179,8 +181,3 @@ def _refuse_encodings(path: Path, data: bytes) -> None:
 
 def _not_utf8(path: Path, where: str) -> str:
     return f"{path} is not UTF-8 text: {where} is a byte that UTF-8 does not allow. Save it as UTF-8 and try again."
-
-
-def _shown(value: object) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -18,17 +18,14 @@ from llm_testing.hub.disk import require_free
 from llm_testing.service.downloads import zip_of
 from llm_testing.service.incoming import Incoming
 from llm_testing.store import files
-from llm_testing.store.foreign import printable
+from llm_testing.store.foreign import printable, refuse_bomb
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, RunFolder
 from llm_testing.store.runs import RunStore
 from llm_testing.store.zips import open_zip, unpacked
 
 MOST_ENTRIES = 200_000
-MOST_BYTES = 2**40
-MOST_RATIO = 100
 ALWAYS_UNPACKED_BYTES = 2**26
-"""Bytes that any zip may unpack to; more than that only up to `MOST_RATIO` times its own."""
 _MOST_PARTS = 6
 """Folders in each other in an entry's name; a run has three."""
 _MOST_NAME_BYTES = 255
@@ -113,12 +110,7 @@ def _runs_in(archive: zipfile.ZipFile, name: str, num_bytes: int) -> dict[str, d
     entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     if not entries:
         raise DamagedFile(f"{name} holds no files. Give one that Download all wrote.")
-    size = sum(entry.file_size for entry in entries)
-    if size > min(MOST_BYTES, max(ALWAYS_UNPACKED_BYTES, num_bytes * MOST_RATIO)):
-        raise DamagedFile(
-            f"{name} would be {size:,} bytes unpacked, from {num_bytes:,}, but up to {MOST_RATIO} times its size is "
-            "unpacked here. Give one that Download all wrote."
-        )
+    refuse_bomb(name, num_bytes, sum(entry.file_size for entry in entries), ALWAYS_UNPACKED_BYTES)
     runs: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for entry in entries:
         run_id, _, inside = entry.filename.partition("/")

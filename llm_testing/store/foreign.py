@@ -9,9 +9,10 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,9 @@ from llm_testing.errors import DamagedFile, UserError
 # Without waiting: a pipe that nobody writes to would hold its reader for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _MOST_CHARS = 200
+_MOST_NAMES = 20
+MOST_RATIO = 100
+"""How many times its own size a file may unpack to, once that is more than its format is always allowed."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,34 @@ def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
     """Text of a file as a message may hold it: not endless, and nothing that a terminal or UTF-8 stumbles over."""
     cut = text if len(text) <= most_chars else text[: most_chars - 3] + "..."
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
+
+
+def names_in_words(names: Iterable[str]) -> str:
+    """Names of fields or columns as a message may hold them."""
+    first = list(islice(names, _MOST_NAMES + 1))
+    more = ", ..." if len(first) > _MOST_NAMES else ""
+    return (", ".join(printable(name, 60) for name in first[:_MOST_NAMES]) or "none") + more
+
+
+def json_excerpt(value: object) -> str:
+    """The beginning of a JSON value, however long or deep it is."""
+    return printable("".join(islice(json.JSONEncoder().iterencode(value), _MOST_NAMES)), 40)
+
+
+def refuse_bomb(what: str | Path, packed_bytes: int, unpacked_bytes: int, always_bytes: int) -> None:
+    """Refuse what unpacks to much more than anybody packs.
+
+    Args:
+        always_bytes: never refused, however small the file is.
+
+    Raises:
+        DamagedFile.
+    """
+    if unpacked_bytes > max(always_bytes, packed_bytes * MOST_RATIO):
+        raise DamagedFile(
+            f"{printable(str(what))} has {packed_bytes:,} bytes and unpacks to {unpacked_bytes:,} or more; up to "
+            f"{MOST_RATIO} times its size is unpacked here. Give it unpacked, if that is what it should be."
+        )
 
 
 def reason_of(error: BaseException) -> str:
