@@ -160,7 +160,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
     # Text that is no UTF-8 is a ValueError, a date that Python does not know an OverflowError.
     errors = (pyarrow.ArrowException, OSError, ValueError, OverflowError)
-    form = Format("a parquet file that can be read", errors, "Write or download it again.")
+    form = Format(errors, "Write or download it again.", "a parquet file that can be read")
     number = 0
     with open_file(path) as raw, reading(path.name, form), pyarrow.parquet.ParquetFile(raw) as file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]

@@ -25,8 +25,8 @@ LINE_BYTES = 64 << 20
 
 ALWAYS_UNPACKED_BYTES = 1 << 30
 """Of any gzip file; text beyond it packs a few times, not a hundred."""
-PLAIN = Format("a file that can be read", (OSError,), "Check the file and its rights.")
-GZIP = Format("a whole gzip file", (EOFError, zlib.error, OSError), "Compress or download it again.")
+PLAIN = Format((OSError,), "Check the file and its rights.")
+GZIP = Format((EOFError, zlib.error, OSError), "Compress or download it again.", "a whole gzip file")
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 ACCEPTED = "Accepted are .txt, .md and .jsonl files in UTF-8, each also as .gz, and folders of them."

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from llm_testing.errors import DamagedRun
 from llm_testing.model.open_model import OpenModel
+from llm_testing.model.tensor_files import load_tensors
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -38,10 +38,7 @@ def trained_in(path: Path) -> dict[str, Tensor]:
     Raises:
         DamagedRun: for a file that is no safetensors.
     """
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise DamagedRun(f"The weights in {path.name} of {path.parent.name} cannot be read: {error}.") from None
+    return load_tensors(path, DamagedRun)
 
 
 @torch.no_grad()

@@ -4,16 +4,16 @@ Names inside its files can point elsewhere, and some kinds of weights run code w
 here, whatever the library that loads them would do.
 """
 
-import json
-from math import prod
+import reprlib
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from llm_testing.errors import DataError
+from llm_testing.model.tensor_files import num_numbers
+from llm_testing.store.foreign import printable, read_object
 
 MAX_JSON_BYTES = 256 << 20
+_MOST_NAME_CHARS = 255
 _REMOTE = "which is never run here. Choose a model that transformers knows by itself"
 
 
@@ -58,14 +58,7 @@ def num_weights(folder: Path) -> int:
     Raises:
         DataError: a file that is no safetensors.
     """
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        try:
-            with safe_open(path, "pt") as file:
-                total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())
-        except (SafetensorError, OSError) as error:
-            raise DataError(f"{path.name} of {folder.name} cannot be read: {error}.") from None
-    return total
+    return sum(num_numbers(path) for path in folder.glob("*.safetensors"))
 
 
 def _check_weights(folder: Path) -> None:
@@ -74,8 +67,9 @@ def _check_weights(folder: Path) -> None:
         names = index.get("weight_map")
         if not isinstance(names, dict) or not names:
             raise DataError(f"model.safetensors.index.json of {folder.name} names no weights.")
-        for name in set(names.values()):
+        for name in names.values():
             _plain(name, folder, "model.safetensors.index.json")
+        for name in set(names.values()):
             if not (folder / name).is_file():
                 raise DataError(f"{folder.name} lacks {name}, a part of its weights. Download the model again.")
         return
@@ -91,20 +85,12 @@ def _check_weights(folder: Path) -> None:
 
 def _plain(name: Any, folder: Path, where: str) -> None:
     """Refuse a name that is more than the name of a file in the folder."""
-    if not isinstance(name, str) or not name or Path(name).name != name or "\\" in name or name in (".", ".."):
-        raise DataError(f"{where} of {folder.name} names {str(name)[:80]!r}, which is not a file in its folder.")
+    plain = isinstance(name, str) and Path(name).name == name and "\\" not in name and name not in ("", ".", "..")
+    if not plain or len(name) > _MOST_NAME_CHARS:
+        received = printable(reprlib.repr(name), 80)
+        raise DataError(f"{where} of {folder.name} names {received}, which is not a file in its folder.")
 
 
 def _json(folder: Path, name: str) -> dict[str, Any] | None:
     path = folder / name
-    if not path.is_file():
-        return None
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("it is too large")
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError("it is no set of names and values")
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{name} of {folder.name} cannot be read: {error}.") from None
-    return value
+    return read_object(path, MAX_JSON_BYTES, f"{name} of {folder.name}") if path.exists() else None

@@ -10,10 +10,13 @@ from transformers.utils import logging as transformers_logging
 
 from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.errors import DataError
-from llm_testing.model.base_files import check_folder
+from llm_testing.model.base_files import check_folder, num_weights
 from llm_testing.model.device import dtype_of
+from llm_testing.model.foreign_models import MODEL, refuse_counts, refuse_lies, refuse_missing
 from llm_testing.model.fused_layers import fuse_layers
+from llm_testing.model.gguf_header import GGUF, read_header
 from llm_testing.model.open_model import OpenModel, attention_of, read_config, tuned
+from llm_testing.store.foreign import open_file, reading
 
 
 def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.Module:
@@ -23,7 +26,9 @@ def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.
         DataError: the folder holds no model that may be loaded here.
         ConfigError: its config is of a kind that is not known.
     """
-    read_config(check_folder(folder))
+    name = f"The model in {folder.name}"
+    config = read_config(check_folder(folder))
+    num_stored = num_weights(folder)
     transformers_logging.disable_progress_bar()
     quantised = None
     if tuning.adapter == "qlora":
@@ -33,8 +38,9 @@ def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype_of(tuning.weights_dtype),
         )
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
+    with reading(name, MODEL):
+        refuse_lies(config, num_stored, name)
+        model, loading = AutoModelForCausalLM.from_pretrained(
             str(folder),
             dtype=dtype_of(tuning.weights_dtype),
             attn_implementation=attention_of(tuning),
@@ -43,12 +49,9 @@ def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(f"The model in {folder.name} cannot be loaded: {reason}") from None
+    refuse_missing(loading["missing_keys"], folder.name)
     model.config.use_cache = False
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -82,17 +85,23 @@ def gguf_to_folder(file: Path, folder: Path) -> None:
         raise DataError(
             "Reading a GGUF file needs the package gguf: pip install gguf. Or take a folder of safetensors."
         )
-    from transformers import AutoTokenizer  # noqa: PLC0415  (few runs come here)
+    from transformers import AutoConfig, AutoTokenizer  # noqa: PLC0415  (few runs come here)
 
+    with open_file(file, file.name) as opened, reading(file.name, GGUF):
+        num_stored = read_header(opened)
     transformers_logging.disable_progress_bar()
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+    with reading(file.name, GGUF):
+        config = AutoConfig.from_pretrained(**where)
+        refuse_counts(config.to_dict())
+        refuse_lies(config, num_stored, file.name)
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            **where,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+            output_loading_info=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(**where)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(f"{file.name} cannot be read as a GGUF model: {reason}") from None
+    refuse_missing(loading["missing_keys"], file.name)
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer
 
-from llm_testing.errors import DataError
+from llm_testing.errors import DamagedFile, DataError
+from llm_testing.model.base_files import MAX_JSON_BYTES
+from llm_testing.model.foreign_models import TOKENIZER
+from llm_testing.store.foreign import read_object, reading
 
+MOST_TOKENS = 1 << 24
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
@@ -22,11 +26,9 @@ class ChatTokenizer:
     """
 
     def __init__(self, folder: Path):
-        try:
+        self._name = f"The tokenizer in {folder.name}"
+        with reading(self._name, TOKENIZER):
             inner = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise DataError(f"The tokenizer in {folder.name} cannot be read: {reason}") from None
         if not inner.is_fast:
             raise DataError(f"The tokenizer in {folder.name} has no tokenizer.json, which is needed here.")
         self.inner = inner
@@ -35,11 +37,13 @@ class ChatTokenizer:
         self.end_id: int = inner.eos_token_id
         self.pad_id: int = inner.pad_token_id if inner.pad_token_id is not None else self.end_id
         self.stop_ids = frozenset({self.end_id, *_generation_ends(folder)})
-        self.begin_ids: list[int] = self._begins()
+        with reading(self._name, TOKENIZER):
+            self.begin_ids: list[int] = self._begins()
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids, and the characters that each stands for; nothing is added, special tokens in it are read."""
-        found = self.inner(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        with reading(self._name, TOKENIZER):  # some find only in a text what they lack, such as a token for the unknown
+            found = self.inner(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return found["input_ids"], [tuple(offset) for offset in found["offset_mapping"]]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -66,7 +70,10 @@ class ChatTokenizer:
     def byte_lengths(self) -> np.ndarray:
         """UTF-8 bytes that each id stands for, (largest id + 1,) int32; 0 for special tokens."""
         vocabulary = self.inner.get_vocab()
-        lengths = np.zeros(max(vocabulary.values()) + 1, np.int32)
+        largest = max(vocabulary.values(), default=0)
+        if largest >= MOST_TOKENS:
+            raise DamagedFile(f"{self._name} has a token number {largest:,}; up to {MOST_TOKENS:,} are read.")
+        lengths = np.zeros(largest + 1, np.int32)
         backend = json.loads(self.inner.backend_tokenizer.to_str())
         by_byte = '"ByteLevel"' in json.dumps([backend.get("decoder"), backend.get("pre_tokenizer")])
         special = set(self.inner.all_special_ids) | set(self.inner.added_tokens_decoder)
@@ -103,7 +110,7 @@ class ChatTokenizer:
 
 def _generation_ends(folder: Path) -> list[int]:
     """End tokens that the model's generation settings name."""
-    with suppress(OSError, ValueError, AttributeError):
-        value = json.loads((folder / "generation_config.json").read_bytes()).get("eos_token_id")
+    with suppress(DamagedFile):  # the tokenizer has an end of its own
+        value = read_object(folder / "generation_config.json", MAX_JSON_BYTES).get("eos_token_id")
         return [end for end in (value if isinstance(value, list) else [value]) if isinstance(end, int)]
     return []

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from llm_testing.errors import UserError
+from llm_testing.model.base_files import MAX_JSON_BYTES
+from llm_testing.model.foreign_models import TOKENIZER
+from llm_testing.model.tensor_files import open_tensors
+from llm_testing.store.foreign import read_object, reading
 
 KINDS = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
 """GGUF's name of each model_type that is written here."""
@@ -39,8 +42,8 @@ def why_not(folder: Path) -> str | None:
     """Why a folder cannot be written as GGUF here, without a sentence's end; None where it can."""
     if importlib.util.find_spec("gguf") is None:
         return "the package gguf is not installed (pip install gguf)"
-    kind = json.loads((folder / "config.json").read_bytes()).get("model_type")
-    if kind not in KINDS:
+    kind = read_object(folder / "config.json", MAX_JSON_BYTES).get("model_type")
+    if not isinstance(kind, str) or kind not in KINDS:
         return f"models of the kind {kind} are left to llama.cpp's own converter"
     if _split_name(folder) is None:
         return "its tokenizer is of a kind that is left to llama.cpp's own converter"
@@ -81,7 +84,7 @@ def write_gguf(folder: Path, file: Path, name: str) -> None:
     refuse_gguf(folder)
     import gguf  # noqa: PLC0415  (an optional package)
 
-    config = json.loads((folder / "config.json").read_bytes())
+    config = read_object(folder / "config.json", MAX_JSON_BYTES)
     kind = KINDS[config["model_type"]]
     writer = gguf.GGUFWriter(str(file), kind)
     try:
@@ -131,8 +134,8 @@ def _add_shape(writer: Any, config: dict[str, Any], kind: str) -> None:
 
 
 def _add_tokenizer(writer: Any, folder: Path, config: dict[str, Any]) -> None:
-    written = json.loads((folder / "tokenizer.json").read_bytes())
-    settings = json.loads((folder / "tokenizer_config.json").read_bytes())
+    written = read_object(folder / "tokenizer.json", MAX_JSON_BYTES)
+    settings = read_object(folder / "tokenizer_config.json", MAX_JSON_BYTES)
     added = {entry["id"]: entry for entry in written["added_tokens"]}
     by_id = {number: token for token, number in written["model"]["vocab"].items()}
     by_id |= {number: entry["content"] for number, entry in added.items()}
@@ -164,7 +167,12 @@ def _add_tokenizer(writer: Any, folder: Path, config: dict[str, Any]) -> None:
 
 def _split_name(folder: Path) -> str | None:
     """llama.cpp's name of how a byte-level BPE cuts text; None for any other tokenizer."""
-    written = json.loads((folder / "tokenizer.json").read_bytes())
+    with reading(f"tokenizer.json of {folder.name}", TOKENIZER):
+        return _split_of(folder)
+
+
+def _split_of(folder: Path) -> str | None:
+    written = read_object(folder / "tokenizer.json", MAX_JSON_BYTES)
     if written["model"].get("type") != "BPE" or written["model"].get("byte_fallback"):
         return None
     before = written.get("pre_tokenizer") or {}
@@ -183,7 +191,7 @@ def _tensors(folder: Path, config: dict[str, Any], kind: str) -> Iterator[tuple[
     """Every tensor as GGUF lays it out, under the name that transformers gives it."""
     heads = config.get("num_attention_heads")
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             for name in file.keys():
                 tensor = file.get_tensor(name)
                 if kind == "gpt2":

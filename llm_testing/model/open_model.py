@@ -4,13 +4,13 @@
 the estimator traces it. A model is made from its config alone (`from_config`) or comes loaded.
 """
 
+import reprlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +24,8 @@ from llm_testing.config.finetune import FinetuneConfig
 from llm_testing.config.models import TARGETS
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.model.device import dtype_of
+from llm_testing.model.foreign_models import MODEL, refuse_counts
+from llm_testing.store.foreign import printable, reading
 
 PIECE = 1024
 """Positions whose logits are held at a time by the chunked loss."""
@@ -118,16 +120,18 @@ def read_config(values: dict[str, Any]) -> PreTrainedConfig:
     Raises:
         ConfigError: for one that asks for code of its own, or of a kind that transformers does not know.
     """
-    kind = values.get("model_type")
-    if values.get("auto_map") and kind not in CONFIG_MAPPING:
-        message = f"A model of type {kind!r} brings its own code, which is never run here. Choose another."
-        raise ConfigError([Problem("model_name", message)])
-    try:
-        config = AutoConfig.for_model(**values)
-    except (ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
-        message = f"A config of model_type {kind!r} cannot be read: {' '.join(str(error).split())[:200]}"
-        raise ConfigError([Problem("model_name", message)]) from None
-    return config.get_text_config()
+    kind = printable(reprlib.repr(values.get("model_type")), 60)
+    with reading(f"A config of model_type {kind}", MODEL, _refused_model):
+        if values.get("auto_map") and values.get("model_type") not in CONFIG_MAPPING:
+            raise _refused_model(
+                f"A model of type {kind} brings its own code, which is never run here. Choose another."
+            )
+        refuse_counts(values)
+        return AutoConfig.for_model(**values).get_text_config()
+
+
+def _refused_model(message: str) -> ConfigError:
+    return ConfigError([Problem("model_name", message)])
 
 
 def with_layers(config: PreTrainedConfig, num_layers: int) -> PreTrainedConfig:

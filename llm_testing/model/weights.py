@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from llm_testing.errors import DamagedRun
 from llm_testing.model.gpt import GPT
+from llm_testing.model.tensor_files import load_tensors
 
 _TIED = "head.weight"
 
@@ -33,10 +33,7 @@ def read_weights(model: GPT, path: Path) -> None:
     Raises:
         DamagedRun: for a file that is no safetensors, or whose tensors do not fit the model.
     """
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise DamagedRun(f"The weights in {path.name} of {path.parent.name} cannot be read: {error}.") from None
+    tensors = load_tensors(path, DamagedRun)
     expected = {name: tuple(tensor.shape) for name, tensor in weights_of(model).items()}
     received = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != received:

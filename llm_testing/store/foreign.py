@@ -9,17 +9,19 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from llm_testing.errors import DamagedFile, UserError
 
 # Without waiting: a pipe that nobody writes to would hold its reader for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+Refusal = Callable[[str], UserError]
+"""The kind of error that a caller promises."""
 _MOST_CHARS = 200
 _MOST_NAMES = 20
 MOST_RATIO = 100
@@ -31,27 +33,30 @@ class Format:
     """What a file should be.
 
     Args:
-        name: with its article, as in "a zip that can be read".
         errors: the kinds of exception by which its reader answers damage, with their subclasses.
-        remedy: what to do about a file that is not, as a sentence.
+        remedy: what to do about a damaged one, as a sentence.
+        name: with its article, as in "a whole gzip file"; of a file whose kind is not known by its name.
         exact: kinds whose subclasses mean something else; for libraries that raise a bare Exception.
+        apart: subclasses of `errors` that do not come from the file, such as a full memory.
     """
 
-    name: str
     errors: tuple[type[Exception], ...]
     remedy: str
+    name: str = ""
     exact: tuple[type[Exception], ...] = ()
+    apart: tuple[type[Exception], ...] = ()
 
     def answers(self, error: BaseException) -> bool:
         """Whether an exception says that the file is damaged."""
-        return isinstance(error, self.errors) or type(error) in self.exact
+        return isinstance(error, self.errors) and not isinstance(error, self.apart) or type(error) in self.exact
 
 
-JSON = Format("JSON that can be read", (ValueError, RecursionError), "Mend it, or take the file from where it came.")
+JSON = Format((ValueError, RecursionError), "Mend it, or download it again.")
+_PLAIN = Format((OSError,), "Check the file and its rights.")
 
 
 @contextmanager
-def reading(what: str | Path, form: Format, refusal: type[UserError] = DamagedFile) -> Iterator[None]:
+def reading(what: str | Path, form: Format, refusal: Refusal = DamagedFile) -> Iterator[None]:
     """Make what a reader raises for damage one refusal; only reading may stand in the block, and no writing.
 
     Args:
@@ -65,7 +70,8 @@ def reading(what: str | Path, form: Format, refusal: type[UserError] = DamagedFi
     except BaseException as error:
         if not form.answers(error):
             raise
-        raise refusal(f"{printable(str(what))} is not {form.name}: {reason_of(error)}. {form.remedy}") from error
+        problem = f"is not {form.name}" if form.name else "cannot be read"
+        raise refusal(f"{printable(str(what))} {problem}: {reason_of(error)}. {form.remedy}") from error
 
 
 def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
@@ -109,64 +115,58 @@ def reason_of(error: BaseException) -> str:
     return printable(words) or type(error).__name__
 
 
-def open_file(path: Path, refusal: type[UserError] = DamagedFile) -> io.BufferedReader:
+def open_file(path: Path, name: str = "", refusal: Refusal = DamagedFile) -> io.BufferedReader:
     """Open a regular file, or what a link to one leads to; a pipe, device or folder is refused without waiting for it.
+
+    Args:
+        name: what its owner calls it; its path where there is none.
 
     Raises:
         DamagedFile, or the kind that is given: also where nothing is there.
     """
+    name = printable(name or str(path))
     try:
         fd = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
         raise refusal(
-            f"{printable(str(path))} cannot be read: {reason_of(error)}. Check that the file is there, and its rights."
+            f"{name} cannot be read: {reason_of(error)}. Check that the file is there, and its rights."
         ) from error
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return os.fdopen(fd, "rb")
     os.close(fd)
-    raise refusal(
-        f"{printable(str(path))} cannot be read: it is no regular file but a folder, pipe or device. Give a file."
-    )
+    raise refusal(f"{name} cannot be read: it is no regular file but a folder, pipe or device. Give a file.")
 
 
-def read_bytes(path: Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> bytes:
+def read_bytes(path: Path, most_bytes: int, name: str = "", refusal: Refusal = DamagedFile) -> bytes:
     """All of a file.
+
+    Args:
+        name: as in `open_file`.
 
     Raises:
         DamagedFile, or the kind that is given: also for more than `most_bytes`, of which no more is read.
     """
-    with open_file(path, refusal) as file:
-        return read_most(file, path, most_bytes, refusal)
+    with open_file(path, name, refusal) as file, reading(name or path, _PLAIN, refusal):
+        num_bytes = os.fstat(file.fileno()).st_size
+        if num_bytes > most_bytes:
+            raise OSError(f"it has {num_bytes:,} bytes, more than the {most_bytes:,} that are read")
+        return file.read(num_bytes)
 
 
-def read_most(file: BinaryIO, what: str | Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> bytes:
-    """The rest of an open file, as `read_bytes`."""
-    pieces, taken = [], 0
-    try:
-        # In pieces, since a read of so many bytes at once would take the memory for them first.
-        while taken <= most_bytes and (piece := file.read(min(1 << 20, most_bytes + 1 - taken))):
-            pieces.append(piece)
-            taken += len(piece)
-    except OSError as error:
-        raise refusal(f"{printable(str(what))} cannot be read: {reason_of(error)}. Try again.") from error
-    if taken > most_bytes:
-        raise refusal(
-            f"{printable(str(what))} is larger than the {most_bytes:,} bytes that are read. Give a part of it."
-        )
-    return b"".join(pieces)
-
-
-def read_object(path: Path, most_bytes: int, refusal: type[UserError] = DamagedFile) -> dict[str, Any]:
+def read_object(path: Path, most_bytes: int, name: str = "") -> dict[str, Any]:
     """The JSON object of a file that another program wrote.
 
     It may hold what JSON has no word for but such files do: Infinity, and integers beyond 64 bits.
 
+    Args:
+        name: as in `open_file`.
+
     Raises:
-        DamagedFile, or the kind that is given.
+        DamagedFile.
     """
-    data = read_bytes(path, most_bytes, refusal)
-    with reading(path, JSON, refusal):
+    data = read_bytes(path, most_bytes, name)
+    with reading(name or path, JSON):
         value = json.loads(data.decode("utf-8"))
         if not isinstance(value, dict):
-            raise ValueError(f"it is a JSON {type(value).__name__} and no set of names and values")
+            raise ValueError("it is no set of names and values")
     return value

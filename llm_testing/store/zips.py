@@ -12,11 +12,11 @@ from llm_testing.errors import DamagedFile
 from llm_testing.store.foreign import Format, open_file, printable, reading
 
 ZIP = Format(
-    "a zip that can be read",
     # RuntimeError for a password, struct.error for a cut header, ValueError and OverflowError for places that no file
     # has; NotImplementedError is a RuntimeError, and what is no UTF-8 a ValueError.
     (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError, OverflowError, OSError),
     "Give one that Download all wrote.",
+    "a zip that can be read",
 )
 BLOCK_BYTES = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
