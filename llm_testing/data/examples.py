@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_testing.data.rows import Row
 from llm_testing.errors import DataError
-from llm_testing.store.foreign import names_in_words, printable
+from llm_testing.config.foreign import names_in_words, printable
 
 FORMATS = {
     "chat": "messages: a list of {role, content}",

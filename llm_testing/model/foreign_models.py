@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from transformers.initialization import no_init_weights
 
 from llm_testing.errors import DamagedFile
-from llm_testing.store.foreign import Format, printable
+from llm_testing.config.foreign import Format, printable
 
 _OF_TRANSFORMERS = (
     OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, ImportError,

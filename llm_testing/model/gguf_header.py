@@ -12,7 +12,7 @@ import struct
 from typing import BinaryIO
 
 from llm_testing.model.foreign_models import TOKENIZER
-from llm_testing.store.foreign import Format
+from llm_testing.config.foreign import Format
 
 GGUF = Format(
     (*TOKENIZER.errors, struct.error),

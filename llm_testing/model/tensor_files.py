@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from llm_testing.errors import DamagedFile
-from llm_testing.store.foreign import Format, Refusal, open_file, reading
+from llm_testing.config.foreign import Format, Refusal, open_file, reading
 
 SAFETENSORS = Format((SafetensorError, OSError), "Download or save it again.")
 
