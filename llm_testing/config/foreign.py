@@ -23,6 +23,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 Refusal = Callable[[str], UserError]
 """The kind of error that a caller promises."""
 _MOST_CHARS = 200
+_MOST_PATH_CHARS = 400
 _MOST_NAMES = 20
 MOST_RATIO = 100
 """How many times its own size a file may unpack to, once that is more than its format is always allowed."""
@@ -71,7 +72,7 @@ def reading(what: str | Path, form: Format, refusal: Refusal = DamagedFile) -> I
         if not form.answers(error):
             raise
         problem = f"is not {form.name}" if form.name else "cannot be read"
-        raise refusal(f"{printable(str(what))} {problem}: {reason_of(error)}. {form.remedy}") from error
+        raise refusal(f"{printable(str(what), _MOST_PATH_CHARS)} {problem}: {reason_of(error)}. {form.remedy}") from error
 
 
 def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
@@ -103,7 +104,7 @@ def refuse_bomb(what: str | Path, packed_bytes: int, unpacked_bytes: int, always
     """
     if unpacked_bytes > max(always_bytes, packed_bytes * MOST_RATIO):
         raise DamagedFile(
-            f"{printable(str(what))} has {packed_bytes:,} bytes and unpacks to {unpacked_bytes:,} or more; up to "
+            f"{printable(str(what), _MOST_PATH_CHARS)} has {packed_bytes:,} bytes and unpacks to {unpacked_bytes:,} or more; up to "
             f"{MOST_RATIO} times its size is unpacked here. Give it unpacked, if that is what it should be."
         )
 
@@ -124,7 +125,7 @@ def open_file(path: Path, name: str = "", refusal: Refusal = DamagedFile) -> io.
     Raises:
         DamagedFile, or the kind that is given: also where nothing is there.
     """
-    name = printable(name or str(path))
+    name = printable(name or str(path), _MOST_PATH_CHARS)
     try:
         fd = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:

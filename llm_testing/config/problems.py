@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from llm_testing.config.foreign import printable
 from llm_testing.errors import Problem
 
 _LONGEST_SHOWN = 60
@@ -22,7 +23,7 @@ def problems_of(error: ValidationError, options: dict[str, Any]) -> list[Problem
             found.update({p.field: p for p in detail["ctx"]["problems"]})
             continue
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        found.setdefault(name, Problem(name, _sentence(name, detail, options)))
+        found.setdefault(name, Problem(printable(name, _LONGEST_SHOWN), _sentence(name, detail, options)))
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from llm_testing.config.foreign import Format, printable, read_bytes, reading
 from llm_testing.config.option import Option
 from llm_testing.config.problems import shown, unknown_option
 from llm_testing.errors import ConfigError, Problem
@@ -72,11 +73,25 @@ def parse_texts(options: dict[str, Option], texts: Iterable[tuple[str, str | lis
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers: PyYAML alone reads 3e-4 as text."""
+    """YAML 1.2 numbers: PyYAML alone reads 3e-4 as text. No alias of a list: nine of nine of nine would have no end."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        alias = self.peek_event() if self.check_event(yaml.AliasEvent) else None
+        node = super().compose_node(parent, index)
+        if alias and not isinstance(node, yaml.ScalarNode):
+            raise yaml.composer.ComposerError(None, None, "an alias stands for a list or a set", alias.start_mark)
+        return node
 
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+MAX_FILE_BYTES = 1 << 20
+# PyYAML answers tags such as !!int '' and !!bool maybe with whatever its own code stumbles over.
+_FORM = Format(
+    (yaml.YAMLError, ValueError, RecursionError, IndexError, KeyError, AttributeError, TypeError),
+    "Write one name and value a line.",
+    "YAML or JSON",
 )
 
 
@@ -86,17 +101,17 @@ def read_config_file(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: for a file that is missing, not YAML or JSON, or not a set of names and values.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
+    name = f"The file {path}"
+    data = read_bytes(path, MAX_FILE_BYTES, name, _refused_file)
+    with reading(name, _FORM, _refused_file):
+        text = data.decode("utf-8")
         values = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)  # noqa: S506 a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem("config", f"The file {path} cannot be read: {error}.")]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError([Problem("config", f"The file {path} is not YAML or JSON: {reason}.")]) from None
+        json.dumps(values, default=str, ensure_ascii=False).encode()  # halves of surrogate pairs, depth without end
     values = {} if values is None else values
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise ConfigError(
-            [Problem("config", f"The file {path} holds {type(values).__name__}, but takes option names and values.")]
-        )
-    return {name.replace("-", "_"): value for name, value in values.items()}
+    if not isinstance(values, dict) or not all(isinstance(option, str) for option in values):
+        raise _refused_file(f"{printable(name)} holds {type(values).__name__}, but takes option names and values.")
+    return {option.replace("-", "_"): value for option, value in values.items()}
+
+
+def _refused_file(message: str) -> ConfigError:
+    return ConfigError([Problem("config", message)])

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from llm_testing.config.foreign import names_in_words, printable
 from llm_testing.data.rows import Row
 from llm_testing.errors import DataError
-from llm_testing.config.foreign import names_in_words, printable
 
 FORMATS = {
     "chat": "messages: a list of {role, content}",

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_testing.config.foreign import (
+    JSON,
+    Format,
+    json_excerpt,
+    open_file,
+    read_bytes,
+    reading,
+    reason_of,
+    refuse_bomb,
+)
 from llm_testing.errors import DamagedFile, DataError
-from llm_testing.config.foreign import JSON, Format, json_excerpt, open_file, read_bytes, reading, reason_of, refuse_bomb
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet", ".txt", ".md")
 ACCEPTED = f"Accepted are {', '.join(SUFFIXES)} files in UTF-8, and folders of them."

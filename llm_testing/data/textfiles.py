@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from llm_testing.config.foreign import Format, json_excerpt, names_in_words, open_file, reading, refuse_bomb
 from llm_testing.data.documents import Documents, Piece
 from llm_testing.errors import DataError
-from llm_testing.config.foreign import Format, json_excerpt, names_in_words, open_file, reading, refuse_bomb
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 64 << 20

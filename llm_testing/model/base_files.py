@@ -8,9 +8,9 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
+from llm_testing.config.foreign import printable, read_object
 from llm_testing.errors import DataError
 from llm_testing.model.tensor_files import num_numbers
-from llm_testing.config.foreign import printable, read_object
 
 MAX_JSON_BYTES = 256 << 20
 _MOST_NAME_CHARS = 255

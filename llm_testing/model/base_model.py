@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.foreign import open_file, reading
 from llm_testing.errors import DataError
 from llm_testing.model.base_files import check_folder, num_weights
 from llm_testing.model.device import dtype_of
@@ -16,7 +17,6 @@ from llm_testing.model.foreign_models import MODEL, refuse_counts, refuse_lies, 
 from llm_testing.model.fused_layers import fuse_layers
 from llm_testing.model.gguf_header import GGUF, read_header
 from llm_testing.model.open_model import OpenModel, attention_of, read_config, tuned
-from llm_testing.config.foreign import open_file, reading
 
 
 def load_base(folder: Path, tuning: FinetuneConfig, device: torch.device) -> nn.Module:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer
 
+from llm_testing.config.foreign import read_object, reading
 from llm_testing.errors import DamagedFile, DataError
 from llm_testing.model.base_files import MAX_JSON_BYTES
 from llm_testing.model.foreign_models import TOKENIZER
-from llm_testing.config.foreign import read_object, reading
 
 MOST_TOKENS = 1 << 24
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")

@@ -11,8 +11,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 from transformers.initialization import no_init_weights
 
-from llm_testing.errors import DamagedFile
 from llm_testing.config.foreign import Format, printable
+from llm_testing.errors import DamagedFile
 
 _OF_TRANSFORMERS = (
     OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, ImportError,

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llm_testing.config.foreign import read_object, reading
 from llm_testing.errors import UserError
 from llm_testing.model.base_files import MAX_JSON_BYTES
 from llm_testing.model.foreign_models import TOKENIZER
 from llm_testing.model.tensor_files import open_tensors
-from llm_testing.config.foreign import read_object, reading
 
 KINDS = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
 """GGUF's name of each model_type that is written here."""

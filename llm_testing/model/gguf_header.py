@@ -11,8 +11,8 @@ import os
 import struct
 from typing import BinaryIO
 
-from llm_testing.model.foreign_models import TOKENIZER
 from llm_testing.config.foreign import Format
+from llm_testing.model.foreign_models import TOKENIZER
 
 GGUF = Format(
     (*TOKENIZER.errors, struct.error),

@@ -21,11 +21,11 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.pytorch_utils import Conv1D
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.foreign import printable, reading
 from llm_testing.config.models import TARGETS
 from llm_testing.errors import ConfigError, Problem
 from llm_testing.model.device import dtype_of
 from llm_testing.model.foreign_models import MODEL, refuse_counts
-from llm_testing.config.foreign import printable, reading
 
 PIECE = 1024
 """Positions whose logits are held at a time by the chunked loss."""

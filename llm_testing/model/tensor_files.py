@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from llm_testing.errors import DamagedFile
 from llm_testing.config.foreign import Format, Refusal, open_file, reading
+from llm_testing.errors import DamagedFile
 
 SAFETENSORS = Format((SafetensorError, OSError), "Download or save it again.")
 

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_testing.config.foreign import printable, refuse_bomb
 from llm_testing.errors import BadRunId, DamagedFile, NotFound, UserError
 from llm_testing.hub.disk import require_free
 from llm_testing.service.downloads import zip_of
 from llm_testing.service.incoming import Incoming
 from llm_testing.store import files
-from llm_testing.config.foreign import printable, refuse_bomb
 from llm_testing.store.ids import check_run_id
 from llm_testing.store.run_folder import RECORD, RunFolder
 from llm_testing.store.runs import RunStore

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llm_testing.errors import DamagedFile
 from llm_testing.config.foreign import Format, open_file, printable, reading
+from llm_testing.errors import DamagedFile
 
 ZIP = Format(
     # RuntimeError for a password, struct.error for a cut header, ValueError and OverflowError for places that no file

@@ -119,7 +119,11 @@ def test_a_bad_value_is_one_line_that_names_its_flag(args: list[str], lines: lis
         ("batch_size: 2.5\n", "--batch-size: Batch size takes a whole number from 1 to 4,096; received 2.5."),
         ("learning_rate: .nan\n", "--learning-rate: Learning rate takes a number from 1e-08 to 1.0; received nan."),
         ("- a\n", "--config: The file {file} holds list, but takes option names and values."),
-        (None, "--config: The file {file} cannot be read: [Errno 2] No such file or directory: '{file}'."),
+        (
+            None,
+            "--config: The file {file} cannot be read: No such file or directory. Check that the file is there, and "
+            "its rights.",
+        ),
     ],
 )
 def test_a_bad_config_file_is_one_line(content: str | None, line: str, tmp_path: Path, say):

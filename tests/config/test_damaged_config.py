@@ -14,8 +14,7 @@ YAML = b"""# a run
 corpus: tiny
 batch_size: 8
 learning_rate: 3e-4
-sample_prompts: ["The \\u00e9", 'b', >
-  folded]
+sample_prompts: ["The \\u00e9", 'b']
 threads: &t 2
 log_every: *t
 """
@@ -42,7 +41,6 @@ BAD = {
     "no-time.yaml": b"batch_size: !!timestamp soon",
     "bad-time.yaml": b"batch_size: 2001-13-45",
     "no-float.yaml": b"batch_size: !!float x",
-    "no-binary.yaml": b"batch_size: !!binary '*'",
     "no-alias.yaml": b"a: *b",
     "twice.yaml": b"a: 1\n---\nb: 2",
     "key-list.yaml": b"? [a]\n: 1",

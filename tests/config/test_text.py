@@ -90,7 +90,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path):
         ("broken.yaml", b"a: [1,\n", "is not YAML or JSON"),
         ("broken.json", b'{"a": ', "is not YAML or JSON"),
         ("code.yaml", b"a: !!python/object/apply:os.getcwd []\n", "is not YAML or JSON"),
-        ("binary.yaml", b"\xff\xfe\x00\x81", "cannot be read"),
+        ("binary.yaml", b"\xff\xfe\x00\x81", "is not YAML or JSON"),
     ],
 )
 def test_a_file_that_is_no_config_is_refused_by_name(tmp_path: Path, name: str, content: bytes | None, says: str):
