@@ -72,7 +72,7 @@ def reading(what: str | Path, form: Format, refusal: Refusal = DamagedFile) -> I
         if not form.answers(error):
             raise
         problem = f"is not {form.name}" if form.name else "cannot be read"
-        raise refusal(f"{printable(str(what), _MOST_PATH_CHARS)} {problem}: {reason_of(error)}. {form.remedy}") from error
+        raise refusal(f"{_name(what)} {problem}: {reason_of(error)}. {form.remedy}") from error
 
 
 def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
@@ -104,9 +104,13 @@ def refuse_bomb(what: str | Path, packed_bytes: int, unpacked_bytes: int, always
     """
     if unpacked_bytes > max(always_bytes, packed_bytes * MOST_RATIO):
         raise DamagedFile(
-            f"{printable(str(what), _MOST_PATH_CHARS)} has {packed_bytes:,} bytes and unpacks to {unpacked_bytes:,} or more; up to "
+            f"{_name(what)} has {packed_bytes:,} bytes and unpacks to {unpacked_bytes:,} or more; up to "
             f"{MOST_RATIO} times its size is unpacked here. Give it unpacked, if that is what it should be."
         )
+
+
+def _name(what: str | Path) -> str:
+    return printable(str(what), _MOST_PATH_CHARS)
 
 
 def reason_of(error: BaseException) -> str:
@@ -125,7 +129,7 @@ def open_file(path: Path, name: str = "", refusal: Refusal = DamagedFile) -> io.
     Raises:
         DamagedFile, or the kind that is given: also where nothing is there.
     """
-    name = printable(name or str(path), _MOST_PATH_CHARS)
+    name = _name(name or path)
     try:
         fd = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
