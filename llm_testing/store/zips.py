@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llm_testing.config.foreign import Format, open_file, printable, reading
+from llm_testing.config.foreign import Format, Refusal, open_file, printable, reading
 from llm_testing.errors import DamagedFile
 
 ZIP = Format(
@@ -41,17 +41,20 @@ class _Bounded(io.BufferedReader):
 
 
 @contextmanager
-def open_zip(path: Path, name: str, most_entries: int) -> Iterator[zipfile.ZipFile]:
+def open_zip(
+    path: Path, name: str, most_entries: int, form: Format = ZIP, refusal: Refusal = DamagedFile
+) -> Iterator[zipfile.ZipFile]:
     """A zip whose directory has been read.
 
     Args:
         name: what its owner calls it.
+        form: of a file that is a zip inside.
 
     Raises:
-        DamagedFile: it is none, or holds more than `most_entries`.
+        DamagedFile, or the kind that is given: it is none, or holds more than `most_entries`.
     """
-    with _Bounded(open_file(path).detach(), most_entries) as file:
-        with reading(name, ZIP):
+    with _Bounded(open_file(path, name, refusal).detach(), most_entries) as file:
+        with reading(name, form, refusal):
             archive = zipfile.ZipFile(file)
         with archive:
             yield archive

@@ -22,7 +22,7 @@ from llm_testing.train.events import Event
 from llm_testing.train.loop import Commands, TrainingRun
 from llm_testing.train.optim import build_optimizer
 from llm_testing.train.sampling import Sampler
-from llm_testing.train.state import Snapshot, Standing, load_optimizer, read_state, standing_of
+from llm_testing.train.state import Snapshot, Standing, go_on_from
 from llm_testing.train.step import TrainingStep
 
 
@@ -197,15 +197,11 @@ def standing_at(training: TrainingStep, config: Recipe, start: Start) -> tuple[S
         notes.append("Paging moves optimizer state off a GPU; on a CPU paged_adamw_8bit does the same as adamw_8bit.")
     if not start.checkpoint:
         return Standing(), notes
-    state = read_state(start.checkpoint / "state.pt")
-    standing = standing_of(state)
-    if not load_optimizer(training, state, config.optimizer):
-        notes.append(
-            f"The optimizer starts afresh: the checkpoint's is {state['optimizer_name']}, "
-            f"this run's {config.optimizer}."
-        )
+    state = start.checkpoint / "state.pt"
+    standing, saved_name = go_on_from(training, state, config.optimizer, with_guard=not start.fork)
+    if saved_name != config.optimizer:
+        notes.append(f"The optimizer starts afresh: the checkpoint's is {saved_name}, this run's {config.optimizer}.")
     if not start.fork:
-        training.load_state(state["guard"])
         if start.extend:
             standing.ended_early, standing.validations_without_gain = False, 0
         return standing, notes

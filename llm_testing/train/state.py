@@ -4,6 +4,7 @@ There is no random state and no data position to keep: dropout masks and the ord
 seed and the step.
 """
 
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,10 +12,19 @@ from typing import BinaryIO
 
 import torch
 
+from llm_testing.config.foreign import Format, printable, reading
 from llm_testing.errors import DamagedRun
+from llm_testing.store.zips import ZIP, open_zip
 from llm_testing.train.step import TrainingStep
 
 FORMAT = 1
+STATE = Format(
+    # What torch and the unpickling that it allows raise, and what a state of other things than ours leads to.
+    (*ZIP.errors, pickle.UnpicklingError, KeyError, AttributeError, TypeError, IndexError, AssertionError),
+    "Use an earlier checkpoint of this run.",
+    apart=(torch.OutOfMemoryError,),
+)
+_MOST_PARTS = 200_000
 
 
 @dataclass
@@ -79,11 +89,12 @@ def read_state(path: Path) -> dict:
     Raises:
         DamagedRun: for a file that is not such a state.
     """
-    try:
+    with reading(_name(path), STATE, DamagedRun):
+        with open_zip(path, _name(path), _MOST_PARTS, STATE, DamagedRun) as archive:
+            # torch takes memory for what the directory says, which it never packs: so it cannot be more than the file.
+            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its parts would be larger than it is")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 torch raises anything from RuntimeError to UnpicklingError here
-        reason = str(error).splitlines()[0]
-        raise DamagedRun(f"The state in {path.parent.name} cannot be read: {reason}.") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise DamagedRun(
             f"The state in {path.parent.name} has another format than {FORMAT}, written by another version."
@@ -91,15 +102,39 @@ def read_state(path: Path) -> dict:
     return state
 
 
-def load_optimizer(training: TrainingStep, state: dict, optimizer_name: str) -> bool:
-    """Continue with the saved optimizer; False where the saved one is of another kind and was left out."""
-    if state["optimizer_name"] != optimizer_name:
-        return False
-    training.optimizer.load_state_dict(state["optimizer"])
-    return True
+def go_on_from(training: TrainingStep, path: Path, optimizer_name: str, with_guard: bool) -> tuple[Standing, str]:
+    """Continue with what a checkpoint's state keeps; a saved optimizer of another kind is left out.
+
+    Args:
+        with_guard: take the loss scaler and the count of skipped updates too.
+
+    Returns:
+        The counters, and the name of the saved optimizer.
+
+    Raises:
+        DamagedRun: for a file that is not such a state.
+    """
+    state = read_state(path)
+    with reading(_name(path), STATE, DamagedRun):
+        standing, saved_name = _standing_of(state["standing"]), state["optimizer_name"]
+        if saved_name == optimizer_name:
+            training.optimizer.load_state_dict(state["optimizer"])
+        if with_guard:
+            training.load_state(state["guard"])
+    return standing, printable(str(saved_name), 60)
 
 
-def standing_of(state: dict) -> Standing:
-    """The counters in a saved state."""
-    known = {f.name for f in fields(Standing)}
-    return Standing(**{name: value for name, value in state["standing"].items() if name in known})
+def _standing_of(saved: dict) -> Standing:
+    types = {f.name: f.type for f in fields(Standing)}
+    known = {name: value for name, value in saved.items() if name in types}
+    for name, value in known.items():
+        if not isinstance(value, types[name] if types[name] is not float else float | int):
+            raise ValueError(f"its {name} is of the type {type(value).__name__}")
+    standing = Standing(**known)
+    if min(standing.step, standing.tokens_seen) < 0:
+        raise ValueError(f"it stands at step {standing.step} after {standing.tokens_seen} tokens")
+    return standing
+
+
+def _name(path: Path) -> str:
+    return f"{path.name} of {path.parent.name}"

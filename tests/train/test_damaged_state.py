@@ -1,6 +1,7 @@
 """The state of a checkpoint that came from elsewhere: a run goes on from it, or it is refused by its name."""
 
 import io
+import os
 import pickle
 import struct
 import zipfile
@@ -126,8 +127,6 @@ def test_no_damage_to_a_state_raises_anything_but_a_refusal(whole, go_on, count)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
-    import os  # noqa: PLC0415
-
     os.mkfifo(tmp_path / "state.pt")
     with pytest.raises(DamagedRun, match="no regular file"):
         read_state(tmp_path / "state.pt")
