@@ -77,8 +77,9 @@ def reading(what: str | Path, form: Format, refusal: Refusal = DamagedFile) -> I
 
 def printable(text: str, most_chars: int = _MOST_CHARS) -> str:
     """Text of a file as a message may hold it: not endless, and nothing that a terminal or UTF-8 stumbles over."""
-    cut = text if len(text) <= most_chars else text[: most_chars - 3] + "..."
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
+    beginning = text[: most_chars + 1]
+    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in beginning)
+    return plain if len(plain) <= most_chars else plain[: most_chars - 3] + "..."
 
 
 def names_in_words(names: Iterable[str]) -> str:

@@ -25,6 +25,8 @@ class BpeTokenizer:
         self.end_id = self._tokenizer.token_to_id(END)
         if self.end_id is None:
             raise ValueError(f"no token {END}")
+        if (largest := max(self._tokenizer.get_vocab().values())) >= self.vocab_size:
+            raise ValueError(f"a token has the number {largest}, of {self.vocab_size} tokens")
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "BpeTokenizer":

@@ -11,14 +11,16 @@ import numpy as np
 import tiktoken
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from llm_testing.config.foreign import read_bytes
 from llm_testing.data.tokenizers import END, FILE_NAME, WriteBytes, packed
-from llm_testing.errors import DownloadError
+from llm_testing.errors import DamagedFile, DownloadError
 from llm_testing.hub.download import download_file
 from llm_testing.jobs.progress import Check, Report
 
 URL = "https://openaipublic.blob.core.windows.net/encodings/r50k_base.tiktoken"
 SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
 FILE_NAME_RANKS = "r50k_base.tiktoken"
+_MOST_BYTES = 1 << 21
 VOCAB_SIZE = 50_257
 # tiktoken_ext.openai_public.r50k_pat_str, which a newer tiktoken may rename.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
@@ -114,8 +116,8 @@ def _tiktoken_cache() -> Path:
 
 def _read_ranks(path: Path) -> list[bytes] | None:
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = read_bytes(path, _MOST_BYTES)
+    except DamagedFile:
         return None
     if hashlib.sha256(content).hexdigest() != SHA256:
         return None

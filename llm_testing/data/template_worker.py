@@ -88,6 +88,7 @@ def _rendered(template, tokens: dict, messages: list, more: bool) -> str:
     text = template.render(messages=messages, add_generation_prompt=more, tools=None, documents=None, **tokens)
     if len(text) > MAX_CHARS:
         raise ValueError(f"it makes {len(text):,} characters of one conversation")
+    text.encode()  # half of a surrogate pair is no character, and no tokenizer reads it
     return text
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from llm_testing.config.foreign import printable
 from llm_testing.data.examples import Message
 from llm_testing.errors import DataError
 
@@ -105,5 +106,5 @@ class TemplateProcess:
             )
         answer = json.loads(line)
         if "problem" in answer:
-            raise DataError(f"The chat template refuses a conversation: {answer['problem']}")
+            raise DataError(f"The chat template refuses a conversation: {printable(answer['problem'], 500)}")
         return answer["texts"]

@@ -6,12 +6,14 @@ A tokenizer reads the text of the separator as text: only code that joins docume
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from llm_testing.errors import DataError
+from llm_testing.config.foreign import JSON, Format, read_bytes, reading
+from llm_testing.errors import DamagedFile, DataError
 
 FILE_NAME = "tokenizer.json"
 SCHEMA = 1
@@ -20,6 +22,16 @@ END = "<|endoftext|>"
 """Stands between documents."""
 
 KINDS = ("bpe", "char", "gpt2")
+
+MAX_BYTES = 256 << 20
+_FILE = replace(JSON, remedy="Take the file from a backup or another checkpoint.")
+# The library tokenizers raises a bare Exception for JSON that is not its own.
+_PARTS = Format(
+    (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError),
+    "It may be of another version. Take the file from a backup or another checkpoint.",
+    "one that can be read",
+    exact=(Exception,),
+)
 
 WriteBytes = Callable[[Path, bytes], None]
 
@@ -72,16 +84,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         DataError: the file is missing or is not one of ours.
     """
     path = folder / FILE_NAME
+    if not path.exists():
+        raise DataError(f"There is no tokenizer file {path}.")
+    data = read_bytes(path, MAX_BYTES)
+    with reading(path, _FILE):
+        parts = json.loads(data)
     try:
-        return unpacked(json.loads(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise DataError(f"There is no tokenizer file {path}.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}). Take the file from a backup or another checkpoint."
-        ) from error
+        return unpacked(parts)
     except DataError as error:
-        raise DataError(f"{path} cannot be used. {error}") from error
+        raise DamagedFile(f"{path} cannot be used. {error}") from error
 
 
 def unpacked(parts: dict) -> Tokenizer:
@@ -96,9 +107,7 @@ def unpacked(parts: dict) -> Tokenizer:
     from llm_testing.data.gpt2 import Gpt2Tokenizer  # noqa: PLC0415
 
     kinds = {"bpe": BpeTokenizer, "char": CharTokenizer, "gpt2": Gpt2Tokenizer}
-    try:
+    with reading("The tokenizer", _PARTS):
         if parts["schema"] != SCHEMA:
             raise ValueError(f"schema {parts['schema']}")
         return kinds[parts["kind"]].from_parts(parts)
-    except Exception as error:  # tokenizers raises bare Exception for JSON that is not its own
-        raise DataError(f"The tokenizer is damaged or was written by another version ({error!r}).") from error
