@@ -1,3 +1,5 @@
+import gzip
+import io
 import json
 import os
 import subprocess
@@ -37,6 +39,7 @@ def answers(tmp_path_factory):
             "stopped": {"repo": "some/parquet", "to": "again.jsonl", "stop_after": 1, "note_every_s": 0.0},
             "resumed": {"repo": "some/parquet", "to": "again.jsonl", "note_every_s": 5.0},
         }
+        calls |= {f"damaged {name}": {"repo": f"some/damaged-{name.replace('.', '-')}"} for name in DAMAGED}
         found = _ask(server.url, home, to, list(calls.values()))
     return dict(zip(calls, found, strict=True)) | {"log": server.log}
 
@@ -54,7 +57,39 @@ def _make_datasets(root: Path) -> None:
     (folder / "validation.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     (root / "some" / "gated").mkdir()
     (root / "some" / "script").mkdir()
+    for name, data in DAMAGED.items():
+        (root / "some" / f"damaged-{name.replace('.', '-')}").mkdir()
+        (root / "some" / f"damaged-{name.replace('.', '-')}" / f"train.{name.partition('.')[2]}").write_bytes(data)
     (root / "some" / "script" / "script.py").write_text("raise SystemExit('this code must never run')")
+
+
+def _parquet_of(**columns: list) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
+STORIES = _parquet_of(text=[f"Story {i}" for i in range(500)])
+PACKED = gzip.compress(b"".join(b'{"text": "Story %d"}\n' % i for i in range(5000)))
+DAMAGED = {
+    "cut.parquet": STORIES[:-50],
+    "flipped.parquet": STORIES[:60] + bytes(byte ^ 0x5A for byte in STORIES[60:400]) + STORIES[400:],
+    "text.parquet": b"no parquet at all",
+    "cut.jsonl.gz": PACKED[: len(PACKED) // 2],
+    "flipped.jsonl.gz": PACKED[:900] + bytes(99) + PACKED[999:],
+    "no-gzip.jsonl.gz": b"no gzip at all",
+    "no-json.jsonl": b'{"text": "a"}\n{"text": \n',
+    "deep.jsonl": b'{"text": ' + b"[" * 100_000,
+    "long-number.jsonl": b'{"text": ' + b"9" * 5000 + b"}",
+    "latin.csv": b"text\ncaf\xe9\n",
+    "quote.csv": b'text,b\n"never closed,1\n2,3\n',
+    "more-columns.csv": b"text\na\nb,c,d\n",
+    "cut.zip": b"PK\3\4" + bytes(200),
+    "cut.tar": b"train.txt" + bytes(2000),
+    "latin.txt": b"caf\xe9",
+    "zeros.arrow": bytes(2000),
+    "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(50),
+}
 
 
 def _ask(url: str, home: Path, to: Path, calls: list[dict]) -> list[dict]:
@@ -93,6 +128,13 @@ def test_any_split_column_and_format_can_be_chosen(answers):
 def test_what_cannot_be_had_is_said_in_words(answers, call, error, message):
     assert answers[call]["error"] == error
     assert message in answers[call]["message"]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_dataset_is_refused_by_its_name(answers, name):
+    got = answers[f"damaged {name}"]
+    assert got["error"] in ("DownloadError", "DataError"), got
+    assert f"some/damaged-{name.replace('.', '-')}" in got["message"] and len(got["message"]) < 700
 
 
 def test_a_stopped_download_goes_on_where_it_was(answers):
