@@ -4,25 +4,32 @@ Rows are streamed, so nothing is on disk twice, and a stop is heard also while n
 place is noted now and then, so that a stopped download goes on where it was.
 """
 
+import csv
 import hashlib
 import json
+import lzma
 import os
+import tarfile
 import time
-from collections.abc import Generator, Iterable
+import zipfile
+import zlib
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 
+from llm_testing.config.foreign import names_in_words, printable
 from llm_testing.errors import DamagedRun, DataError, DownloadError
 from llm_testing.hub.pace import Pace
 from llm_testing.jobs.progress import Check, Report, never_cancel
 from llm_testing.jobs.threads import answered, pulled
 from llm_testing.store.files import read_json, refusal_named, write_json
 
+Item = TypeVar("Item")
 PROBE_S = 2.0
 NOTE_EVERY_S = 5.0
 BATCH_ROWS = 100
@@ -135,7 +142,7 @@ def _open(repo: str, config: str | None, split: str, commit: str) -> tuple[Itera
         rows = datasets.load_dataset(repo, config, split=split, revision=commit, streaming=True)
     except (errors.GatedRepoError, datasets.exceptions.DatasetNotFoundError) as error:
         raise DownloadError(_gated(repo)) from error
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
+    except _damage() as error:
         # No such configuration or split (the text lists those there are), no data files, or a dataset that is a script.
         raise DownloadError(f"The dataset {repo} cannot be read: {_first_line(error)}") from error
     known = (rows.info.splits or {}).get(split)
@@ -152,24 +159,16 @@ def _copy(
     first: int | None,
     check: Check,
 ) -> None:
-    import pyarrow  # noqa: PLC0415  (comes with datasets)
-    from huggingface_hub import errors  # noqa: PLC0415
-
-    try:
-        wanted = rows if first is None else islice(rows, max(0, first - pace.done))
-        with closing(pulled(lambda: _batches(rows, wanted), check)) as batches:
-            for batch, state in batches:
-                for row in batch:
-                    line = row if column is None else {"text": _text_of(row, column, name)}
-                    if column is None or line["text"].strip():
-                        # What JSON has no form for, like a time, stands in words.
-                        file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
-                    pace.add(1)
-                place.note(state, pace.done, file)
-    except (errors.HfHubHTTPError, ConnectionError, TimeoutError, ValueError, pyarrow.ArrowException) as error:
-        raise DownloadError(
-            f"The download of {name} broke off after {pace.done:,} rows: {_first_line(error)}. Start it again to go on."
-        ) from error
+    wanted = rows if first is None else islice(rows, max(0, first - pace.done))
+    with closing(pulled(lambda: _batches(rows, wanted), check)) as batches:
+        for batch, state in _each(batches, name, pace):
+            for row in batch:
+                line = row if column is None else {"text": _text_of(row, column, name)}
+                if column is None or line["text"].strip():
+                    # What JSON has no form for, like a time, stands in words.
+                    file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
+                pace.add(1)
+            place.note(state, pace.done, file)
     if pace.done == 0:
         raise DataError(f"{name} has no rows.")
 
@@ -186,9 +185,37 @@ def _batches(rows: Any, wanted: Iterable[dict]) -> Generator[tuple[list[dict], d
     yield batch, rows.state_dict()
 
 
+def _each(items: Iterable[Item], name: str, pace: Pace) -> Iterator[Item]:
+    """What is read of the rows, with whatever reading them raises as one refusal; what is done with a row is not in it."""
+    left, errors = iter(items), _damage()
+    while True:
+        try:
+            item = next(left)
+        except StopIteration:
+            return
+        except errors as error:
+            raise DownloadError(
+                f"The download of {name} broke off after {pace.done:,} rows: {_first_line(error)}. Start it again to "
+                "go on; a dataset that breaks off there once more is damaged."
+            ) from error
+        yield item
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What datasets raises for files that are damaged or do not come: of the Hub, of archives and of each format."""
+    import datasets  # noqa: PLC0415  (2 s to import)
+    import pyarrow  # noqa: PLC0415
+
+    return (
+        OSError, httpx.HTTPError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, csv.Error,
+        pyarrow.ArrowException, datasets.exceptions.DatasetsError, ValueError, RuntimeError, KeyError, TypeError,
+        AttributeError, IndexError, OverflowError, ImportError,
+    )  # fmt: skip
+
+
 def _text_of(row: dict, column: str, name: str) -> str:
     if column not in row:
-        raise DataError(f"{name} has no column {column!r}; its columns are {', '.join(map(repr, row))}.")
+        raise DataError(f"{name} has no column {column!r}; its columns are {names_in_words(map(repr, row))}.")
     text = row[column]
     if text is not None and not isinstance(text, str):
         raise DataError(f"Column {column!r} of {name} holds {type(text).__name__}, not text. Choose a column of text.")
@@ -235,4 +262,4 @@ def _gated(repo: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return printable(str(error).strip().partition("\n")[0].rstrip("."), 300) or type(error).__name__
