@@ -186,7 +186,7 @@ def _batches(rows: Any, wanted: Iterable[dict]) -> Generator[tuple[list[dict], d
 
 
 def _each(items: Iterable[Item], name: str, pace: Pace) -> Iterator[Item]:
-    """What is read of the rows, with whatever reading them raises as one refusal; what is done with a row is not in it."""
+    """What is read of the rows; whatever reading raises is one refusal, and what is done with a row is not in it."""
     left, errors = iter(items), _damage()
     while True:
         try:
