@@ -46,6 +46,8 @@ def _sweep(args: argparse.Namespace, kind: str, config: type) -> int:
             lab.sweeps.run_here(planned, told, control=control, report=line.report)
     finally:
         line.close()
+    if last := lab.last():
+        line.announce(last)
     summary, waiting = lab.sweeps.summary(planned.name), lab.queued()
     if args.json:
         print_json(summary)

@@ -88,7 +88,7 @@ class LastWrites:
 def resumes_from(folder: RunFolder) -> str:
     """Where a run would go on, as the end of a sentence."""
     newest = folder.checkpoints.newest(verify=False)
-    return f"resume then goes on from step {newest.step:,}." if newest else "nothing of it is saved then."
+    return f"resume then goes on from step {newest.step:,}." if newest else "resume then begins anew."
 
 
 def _refusal(write: Callable[[], None]) -> DiskRefused | None:

@@ -105,7 +105,7 @@ def test_a_stop_ends_a_run_that_waits_for_room_with_the_truth_and_it_can_be_resu
     lab.stop("save")
     details = end(lab, run_id)
     assert details["state"] == lab.last().state == lab.result(run_id)["state"] == "interrupted"
-    where = "resume then goes on from step 3." if kept else "nothing of it is saved then."
+    where = "resume then goes on from step 3." if kept else "resume then begins anew."
     assert lab.last().warnings[-1] == f"Step 6 was not saved, since the disk did not take it: {where}"
     make_room(disk)
     lab.resume(run_id, {"max_steps": 6})
