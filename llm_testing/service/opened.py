@@ -11,8 +11,9 @@ from llm_testing.service.copies import copies
 from llm_testing.service.figures import colour_of
 from llm_testing.service.flops import flops_of
 from llm_testing.service.kinds import config_of, kind_named
+from llm_testing.service.records import whole_config
 from llm_testing.store.checkpoints import CheckpointInfo
-from llm_testing.store.run_folder import RunFolder, schema_problem
+from llm_testing.store.run_folder import SCHEMA, RunFolder, schema_problem
 
 MOST_FILES = 500
 MOST_DEEP = 6
@@ -76,9 +77,7 @@ def files_of(folder: Path, most: int = MOST_FILES) -> Iterator[dict[str, Any]]:
 def actions(folder: RunFolder, record: dict[str, Any], busy: str | None, forked: set[int]) -> dict[str, str | None]:
     """What can be done with a run: None where it is possible, else why not."""
     newest = folder.checkpoints.newest(verify=False)
-    locked = schema_problem(record) and "A newer version of the program wrote this run; update to go on with it."
-    if locked is None and kind_named(record["kind"]) is None:
-        locked = f"Runs of the kind {record['kind']!r} are not known here."
+    locked = _why_locked(record)
     state = record["state"]
     active = f"It is {state}." if state in ACTIVE else None
     queued = "It waits in the queue." if state == RunState.QUEUED else None
@@ -93,6 +92,21 @@ def actions(folder: RunFolder, record: dict[str, Any], busy: str | None, forked:
         "export": locked or unsaved,
         "delete": active or (f"Another run was forked from its step {max(forked):,}." if forked else None),
     }
+
+
+def _why_locked(record: dict[str, Any]) -> str | None:
+    """Why a run can only be looked at."""
+    if schema_problem(record):
+        if record["schema"] > SCHEMA:
+            return "A newer version of the program wrote this run; update to go on with it."
+        return "Its run.json has no usable schema number."
+    if kind_named(record["kind"]) is None:
+        return f"Runs of the kind {record['kind']!r} are not known here."
+    try:
+        whole_config(record)
+    except ConfigError as error:
+        return f"Its options are damaged: {' '.join(str(error).split())}"
+    return None
 
 
 def _why_done(record: dict[str, Any], newest: CheckpointInfo | None) -> str | None:

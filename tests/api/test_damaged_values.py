@@ -16,7 +16,7 @@ from llm_testing.api.gate import Gate
 from llm_testing.api.live import answer_of
 from llm_testing.api.routes import routes_of
 from llm_testing.cli.main import main
-from llm_testing.errors import UserError
+from llm_testing.errors import ConfigError, UserError
 from llm_testing.service import report
 from llm_testing.service.lab import Lab
 from tests.damaged_runs import (
@@ -128,6 +128,19 @@ def test_the_command_line_says_it_too(here, capfd):
         assert "metrics.jsonl" in said("runs", *args, "--json")
     for form in ("html", "csv", "tensorboard", "zip"):
         said("runs", "export", here.bad.name, "--to", here.root / f"exported-{form}", "--form", form)
+
+
+def test_a_run_whose_options_are_damaged_is_not_gone_on_with(here):
+    """A default in place of the lost value would silently be another run."""
+    folder = new_run(here.runs, 400)
+    (folder / "run.json").write_text(with_raw(record_of(folder), "config", "learning_rate", raw='"fast"'))
+    opened = here.get(f"/api/runs/{folder.name}").json()
+    assert opened["config"]["learning_rate"] is None and "learning_rate" in opened["damaged"]
+    assert "learning_rate" in opened["actions"]["resume"] and "learning_rate" in opened["repeat"]["reason"]
+    with pytest.raises(ConfigError, match="learning_rate"):
+        here.lab.preview_resume(folder.name, {"max_steps": 900})
+    with pytest.raises(ConfigError, match="learning_rate"):
+        here.lab.finetuning.exports.repeat(folder.name)
 
 
 def views(lab: Lab, run_id: str, other: str) -> None:
