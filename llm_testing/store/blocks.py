@@ -25,11 +25,14 @@ def table_of(block: bytes, names: tuple[str, ...], shape: Fields) -> np.ndarray 
     import pyarrow.json  # noqa: PLC0415
 
     wholes = {name for name, one in shape.fields.items() if isinstance(one, Whole)}
-    numbers = {name for name, one in shape.fields.items() if isinstance(one, Number)}
-    kinds = {name: pyarrow.int64() if name in wholes else pyarrow.float64() for name in (*names, *wholes, *numbers)}
+    # What is not drawn is looked at where the first row has it, as nearly all rows have the same fields.
+    others = [name for name, one in shape.fields.items() if isinstance(one, Whole | Number) and name not in names]
+    others = [name for name in others if b'"%s":' % name.encode() in lines[0]]
+    kinds = {name: pyarrow.int64() if name in wholes else pyarrow.float64() for name in (*names, *others)}
     schema = pyarrow.schema([*kinds.items(), ("event", pyarrow.string())])
     parse = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    alone = pyarrow.json.ReadOptions(use_threads=False)  # several journals are read side by side
+    # Several journals are read side by side, so each in its own thread; one piece saves putting pieces together.
+    alone = pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1)
     try:
         table = pyarrow.json.read_json(pyarrow.BufferReader(block), alone, parse)
     except (pyarrow.ArrowException, ValueError):
@@ -41,11 +44,11 @@ def table_of(block: bytes, names: tuple[str, ...], shape: Fields) -> np.ndarray 
     found = np.empty((len(lines), len(names)))
     for place, name in enumerate(names):
         column = table.column(name)
-        found[:, place] = np.concatenate([_numbers(chunk) for chunk in column.chunks])
-        least = 0 if name in wholes else -_BEYOND
-        fits = (found[:, place] >= least) & (found[:, place] < _BEYOND)
-        if np.count_nonzero(fits) + column.null_count != len(lines):
+        values = np.concatenate([_numbers(chunk) for chunk in column.chunks])
+        fits = np.count_nonzero(np.abs(values) < _BEYOND) + column.null_count == len(lines)
+        if not fits or name in wholes and (values < 0).any():
             return None
+        found[:, place] = values
     return found
 
 

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import orjson
+
 from llm_testing.store.strict_json import json_bytes, parse_any_numbers
 
 MAX_LINE_BYTES = 4 * 2**20
@@ -38,10 +40,13 @@ def good_record(line: bytes) -> dict | None:
     if line[-10:-2] != b"%08x" % zlib.crc32(body):
         return None
     try:
-        record = parse_any_numbers(body)
-    except ValueError:
-        return None
-    number = record.get("n")
+        record = orjson.loads(body)  # an object, as its first byte says
+    except orjson.JSONDecodeError:
+        try:
+            record = parse_any_numbers(body)
+        except ValueError:
+            return None
+    number = record["n"]
     return record if type(number) is int and 0 <= number < _MOST_N else None
 
 

@@ -31,7 +31,7 @@ LOCK = ".records.lock"
 SCHEMA = 1
 JournalName = Literal["metrics", "samples", "events"]
 MAX_RECORD_BYTES = 64 * 2**20
-_NEWEST_BYTES = 16 * 2**10
+_NEWEST_BYTES = 8 * 2**10
 _FIELDS = (
     "schema", "run_id", "kind", "name", "notes", "state", "tags", "starred", "archived", "created_at", "updated_at",
     "started_at", "completed_at", "config", "environment", "data", "parameters", "summary", "estimate", "measured",

@@ -5,7 +5,9 @@ import pytest
 from llm_testing.errors import BadRunId, ConfigError, NotFound, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
-from tests.service.parts import TINY, curve, final_weights, run
+from llm_testing.service import reader
+from llm_testing.store import journal
+from tests.service.parts import TINY, curve, final_weights, made, run
 
 
 def test_a_run_leaves_a_folder_that_says_everything(lab):
@@ -146,3 +148,19 @@ def test_an_early_end_is_noted(lab):
     ended = lab.events(run_id).rows[-1]
     assert ended["state"] == "completed" and ended["ended_early"] is True
     assert lab.result(run_id)["step"] < 100
+
+
+def test_a_long_journal_is_taken_along_whole_at_the_first_call(lab, monkeypatch):
+    """A look reads a bounded piece at a time; a table that ended there would lack rows without a word."""
+    monkeypatch.setattr(journal, "MAX_POLL_BYTES", 1000)
+    run_id = made(lab, 1, steps=60)
+    assert b"".join(lab.history.table(run_id, "metrics")).count(b"\r\n") == 61
+    assert len(lab.points(run_id).rows) == 60 and lab.details(run_id)["damaged"] is None
+
+
+def test_of_a_journal_beyond_all_measure_the_first_rows_are_kept_and_that_is_told(lab, monkeypatch):
+    monkeypatch.setattr(journal, "MAX_POLL_BYTES", 1000)
+    monkeypatch.setattr(reader, "MOST_ROWS_OF_ONE", 20)
+    run_id = made(lab, 1, steps=60)
+    assert 20 <= len(lab.points(run_id).rows) < 40
+    assert "metrics.jsonl" in lab.history.damage(run_id).in_words()
