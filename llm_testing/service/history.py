@@ -174,6 +174,7 @@ class History:
             parts.append(Damage())
             parts[-1].wrong(folder.metrics.name, None, "", None, "a file that can be read")
         parts += [self._reader.damage(run_id, name) for name in ("samples", "events")]
+        parts.append(self._reader.left_out(run_id, "metrics"))
         return damage_of(folder.record()).with_others(parts)
 
     def open(self, run_id: str) -> dict[str, Any]:

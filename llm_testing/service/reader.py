@@ -26,6 +26,8 @@ from llm_testing.store.staging import new_folder
 from llm_testing.train.session import load_model
 
 _FOLLOWED = 16
+MOST_ROWS_OF_ONE = 1_000_000
+"""A run of a million points is listed whole; curves are drawn of any number."""
 _MOST_ROWS = 200_000
 """Kept of all followed journals: a row is about a kilobyte."""
 
@@ -38,6 +40,8 @@ class Followed:
         self._lock = threading.Lock()
         self._rows: list[dict] = []
         self._rewinds: list[tuple[int, int]] = []
+        self.left_out = Damage()
+        """Tells of rows that are too many to be kept."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -45,11 +49,10 @@ class Followed:
     def damage(self) -> Damage:
         """What of the journal could not be used so far."""
         with self._lock:
-            return self._reader.damage.copy()
+            return self._reader.damage.with_others([self.left_out])
 
-    def after(self, cursor: int) -> Points:
-        """Rows numbered above the cursor."""
-        with self._lock:
+    def _read_on(self) -> None:
+        while not self.left_out:
             for record in self._reader.poll():
                 if is_rewind(record):
                     step = record["to_step"]
@@ -57,6 +60,16 @@ class Followed:
                     self._rows = [row for row in self._rows if not is_beyond(row, step)]
                 else:
                     self._rows.append(record)
+            if not self._reader.has_more:
+                return
+            if len(self._rows) >= MOST_ROWS_OF_ONE:
+                said = f"more rows than the {MOST_ROWS_OF_ONE:,} that are listed; the others are left out"
+                self.left_out.cut(self._reader.path.name, None, "", said)
+
+    def after(self, cursor: int) -> Points:
+        """Rows numbered above the cursor."""
+        with self._lock:
+            self._read_on()
             newest = max([self._rows[-1]["n"] if self._rows else -1, *(n for n, _ in self._rewinds)])
             rewound = [step for n, step in self._rewinds if n > cursor]
             if cursor < 0:
@@ -85,6 +98,12 @@ class Reader:
     def damage(self, run_id: str, name: JournalName) -> Damage:
         """What of a run's journal cannot be used."""
         return self._read(run_id, name, -1)[1].damage()
+
+    def left_out(self, run_id: str, name: JournalName) -> Damage:
+        """Tells of rows that `after` leaves out, being too many."""
+        with self._lock:
+            followed = self._followed.get((run_id, name))
+        return followed.left_out if followed else Damage()
 
     def _read(self, run_id: str, name: JournalName, cursor: int) -> tuple[Points, Followed]:
         folder = self._store.open(run_id)

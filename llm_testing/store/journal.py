@@ -171,6 +171,8 @@ class JournalReader:
         self.path = path
         self._check = RowCheck(shape, path.name)
         self._offset = self._num_lines = 0
+        self.has_more = False
+        """Whether the last poll left something: it takes a bounded piece."""
 
     @property
     def damage(self) -> Damage:
@@ -188,11 +190,14 @@ class JournalReader:
                 file.seek(self._offset)
                 data = file.read(MAX_POLL_BYTES)
         except FileNotFoundError:
+            self.has_more = False
             return []
         except (DamagedRun, OSError):
+            self.has_more = False
             self._check = RowCheck(self._check.shape, self.path.name)
             self.damage.wrong(self.path.name, None, "", None, "a file that can be read")
             return []
+        self.has_more = len(data) == MAX_POLL_BYTES
         whole = data[: data.rfind(b"\n") + 1]
         if not whole and len(data) == MAX_POLL_BYTES:
             whole = data  # no record is this long: step over it
