@@ -1,5 +1,5 @@
 # make run    install what the app needs and start it
-# make test   install the test tools too, then lint and the fast tests (.ci/run calls this)
+# make test   install the test tools too, then lint and test on two cores; what measures runs alone (.ci/run calls this)
 # make fast   the tests that take under a minute together, for every few lines
 # make slow   the slower proofs; make matrix  kill -9 and resume over every combination; make docs  the tables in the docs
 # make verify-registry   compare the list of open models with the Hub
@@ -20,7 +20,8 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-tests browser
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone and not slow and not gpu"
+	$(BIN)/python -m pytest -m "alone and not slow and not gpu"
 
 fast: $(VENV)/.installed-tests
 	$(BIN)/python -m pytest -m "not proof and not browser and not slow and not gpu"

@@ -31,11 +31,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what was prepared once is found by all tests of a session, those of the other workers too."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared-cache"
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache; what was prepared once is shared by the tests of a session."""
-    shared = tmp_path_factory.getbasetemp() / "shared-cache"
-    monkeypatch.setenv("LLM_TESTING_CACHE", str(shared))
+def _own_cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("LLM_TESTING_CACHE", str(shared_cache))
 
 
 @pytest.fixture(scope="session", autouse=True)

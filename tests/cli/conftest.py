@@ -43,8 +43,8 @@ def environment(cache_dir: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp() / "shared-cache"
+def cache_dir(shared_cache: Path) -> Path:
+    return shared_cache
 
 
 @pytest.fixture

@@ -380,6 +380,7 @@ def test_batches_follow_the_clock_but_tokens_do_not(stories, tmp_path, monkeypat
     assert make(stories, tmp_path / "two", "bpe").train.tokens().tolist() == expected
 
 
+@pytest.mark.alone
 def test_memory_does_not_grow_with_the_text():
     assert measured(48, "char") < 95  # of which 60 MiB are Python and its libraries
 

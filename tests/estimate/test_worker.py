@@ -8,6 +8,7 @@ import pytest
 
 from llm_testing.estimate.worker import TraceFailed, Worker
 from tests.estimate.parts import config, job
+from tests.service.parts import until
 
 
 def test_a_worker_that_was_killed_is_replaced():
@@ -15,8 +16,7 @@ def test_a_worker_that_was_killed_is_replaced():
         first = worker.trace(job(config()))
         pid = worker.pid
         os.kill(pid, signal.SIGKILL)
-        while worker.pid == pid:
-            pass
+        until(lambda: worker.pid != pid)
         again = worker.trace(job(config()))
         assert worker.pid != pid
         assert (again.num_bytes == first.num_bytes).all()
@@ -59,12 +59,11 @@ def test_closing_gives_up_what_is_being_traced_and_nothing_starts_afterwards():
     with ThreadPoolExecutor(1) as pool:
         # Its first answer takes seconds, as torch is imported.
         answer = pool.submit(worker.trace, job(config()))
-        while worker.pid is None:
-            pass
+        until(lambda: worker.pid)
         pid = worker.pid
         worker.close()
         with pytest.raises(TraceFailed, match="is ending"):
-            answer.result(10)
+            answer.result(60)
     assert not psutil.pid_exists(pid)
     with pytest.raises(TraceFailed, match="is ending"):
         worker.trace(job(config()))
@@ -89,13 +88,11 @@ def test_what_somebody_waits_for_comes_before_what_is_traced_in_advance():
     worker = Slow()
 
     def waiting(count):
-        while len(worker._turns._waiters) < count:
-            pass
+        until(lambda: len(worker._turns._waiters) >= count)
 
     with ThreadPoolExecutor(3) as pool:
         pool.submit(worker.trace, "first")
-        while not worker.order:
-            pass
+        until(lambda: worker.order)
         pool.submit(worker.trace, "in advance", background=True)
         waiting(1)
         pool.submit(worker.trace, "urgent")

@@ -147,6 +147,7 @@ def test_a_stopped_download_goes_on_where_it_was(answers):
     assert answers["resumed"]["left"].count("again.jsonl.part.json") == 0
 
 
+@pytest.mark.alone
 def test_an_unreachable_hub_is_known_within_seconds(tmp_path):
     (got,) = _ask("http://127.0.0.1:9", tmp_path / "home", tmp_path, [{"repo": "some/parquet"}])
     assert got["error"] == "DownloadError"

@@ -157,6 +157,7 @@ def test_a_redirect_is_followed_but_not_out_of_http(server, tmp_path):
         fetch(server, tmp_path / "other.txt", "/moved")
 
 
+@pytest.mark.alone
 def test_being_offline_is_known_at_once(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused

@@ -12,6 +12,7 @@ from llm_testing.ui import connections
 from llm_testing.ui.connections import limit_connections
 from tests.service.parts import until
 
+pytestmark = pytest.mark.alone
 PATIENCE_S = 0.3
 LONGER_S = 1.5
 """For those who are to be answered first, however busy the machine is."""
