@@ -1,7 +1,6 @@
 """The whole app of a place, as it is launched: Gradio, our routes, the gate and the door, behind a real socket."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from llm_testing.service.places import Place, Setting
 from llm_testing.ui.assets import addresses
 from llm_testing.ui.launch import open_page
 from llm_testing.ui.page import build_page
+from tests.ports import free_port
 
 SPACE_HOST = "ann-lab.hf.space"
 PUBLIC = {Place.SHARE: "0a1b2c.gradio.live", Place.SPACE: SPACE_HOST, Place.DEMO: SPACE_HOST}
@@ -83,11 +83,9 @@ def opened(lab: Lab, door: TokenDoor, checked: bool = True) -> Iterator[WholeApp
 
     async def launch() -> tuple[gr.Blocks, str]:  # without a running loop Gradio makes some of its own, never closed
         page = build_page(lab, endpoints_of(lab), door.setting.signs_in)
-        return page, open_page(page, "127.0.0.1", port, routes_of(lab, addresses()), gate_of(door))
+        # Gradio, looking for a free port itself, leaves open those that it tried.
+        return page, open_page(page, "127.0.0.1", free_port(), routes_of(lab, addresses()), gate_of(door))
 
-    with socket.socket() as probe:  # Gradio, looking for a free port itself, leaves open those that it tried
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         if not checked:
