@@ -1,5 +1,6 @@
 """What every test can rely on: one thread, no settings of the user's, lower layers tested before those above."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("browser") is not None, ORDER.index(folder) if folder in ORDER else -1
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Every run ends with a full collection of garbage: what was imported and collected is left out of them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """What is written is seen by later readers of a living machine without fsync, which here only costs time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda fd: None)
+        if hasattr(os, "fdatasync"):
+            patch.setattr(os, "fdatasync", lambda fd: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.errors import ConfigError
 from llm_testing.model import kernels
 from llm_testing.model.gpt import Block
+from llm_testing.service.lab import Lab
 from llm_testing.train.session import check_device
 from tests.service.parts import TINY, curve, run
 
@@ -60,10 +61,6 @@ def name(lab, run_id):
     return lab.details(run_id)["name"]
 
 
-def threads(lab, run_id):
-    return torch.get_num_threads()
-
-
 BPE = {"tokenizer": "bpe", "corpus": "OWN", "vocab_size": 300}
 EFFECTS = {
     # option: (changed value, what it changes, what both runs are based on)
@@ -105,10 +102,9 @@ EFFECTS = {
     "save_checkpoints": (True, checkpoints, {"max_steps": 8, "intermediate_val_freq_steps": 8}),
     "save_every": (2, checkpoints, {"intermediate_val_freq_steps": 6}),
     "keep_checkpoints": (1, checkpoints, {"intermediate_val_freq_steps": 6, "save_every": 2}),
-    "threads": (2, threads, {}),
 }
 ELSEWHERE = {
-    "attention_impl", "sdpa_kernel", "gradient_checkpointing", "device", "tf32", "resume_from",
+    "attention_impl", "sdpa_kernel", "gradient_checkpointing", "device", "tf32", "threads", "resume_from",
 }  # fmt: skip
 
 
@@ -116,23 +112,38 @@ def test_every_option_has_a_row():
     assert set(EFFECTS) | ELSEWHERE == set(options_of(PretrainConfig))
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, shared_cache):
+    """Makes a run of given values, or gives the one that was made of the same."""
+    root = tmp_path_factory.mktemp("effects")
+    own, lab, made = root / "own.txt", Lab(root / "runs", shared_cache), {}
+    own.write_text(OWN_TEXT)
+
+    def make(values):
+        key = repr(sorted(values.items()))
+        if key not in made:
+            run_id = run(lab, **{k: str(own) if v == "OWN" else v for k, v in values.items()})
+            assert lab.details(run_id)["state"] == "completed", lab.details(run_id)["error"]
+            made[key] = run_id
+        return lab, made[key]
+
+    yield make
+    assert lab.shutdown(60)
+
+
 @pytest.mark.parametrize("option", EFFECTS)
-def test_the_option_changes_something(lab, tmp_path, option):
+def test_the_option_changes_something(trained, option):
     changed, look, base = EFFECTS[option]
-    if option == "threads" and lab.machine().cores < 2:
+    before, after = (look(*trained({**TINY, **base, **more})) for more in ({}, {option: changed}))
+    assert before != after
+
+
+def test_threads_are_what_the_run_computes_on(lab):
+    if lab.machine().cores < 2:
         pytest.skip("needs two cores")
-    (tmp_path / "own.txt").write_text(OWN_TEXT)
-
-    def own(values):
-        return {k: str(tmp_path / "own.txt") if v == "OWN" else v for k, v in values.items()}
-
-    seen = []
-    for values in ({}, {option: changed}):
-        run_id = run(lab, **own({**TINY, **base, **values}))
-        assert lab.details(run_id)["state"] == "completed", lab.details(run_id)["error"]
-        seen.append(look(lab, run_id))
-    torch.set_num_threads(1)
-    assert seen[0] != seen[1]
+    for number in (2, 1):
+        run(lab, threads=number, max_steps=1)
+        assert torch.get_num_threads() == number
 
 
 def test_attention_and_kernel_choose_what_computes_attention(lab):

@@ -22,15 +22,6 @@ from tests.store.faulty_disk import (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_waiting_for_the_disk():
-    """What is written is seen by later readers of a living machine without fsync, which here only costs time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda fd: None)
-        patch.setattr(os, "fdatasync", lambda fd: None)
-        yield
-
-
 @pytest.fixture(scope="module", params=["every 8th", pytest.param("each", marks=pytest.mark.slow)])
 def places(request, tmp_path_factory):
     """The operations at which something happens, counted from 1."""
