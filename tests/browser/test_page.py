@@ -1,12 +1,21 @@
 """Pressing the page's buttons in a real browser."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from tests.app_process import RunningApp, running_app
 from tests.browser.acts import HOSTILE, STARTED, fill_small, start_small, stop, wait_for_news, write
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The app with no runs yet, by an interpreter of its own, as how it ends is looked at."""
+    with running_app(tmp_path_factory.mktemp("app"), fresh=True) as running:
+        yield running
 
 
 def test_an_empty_page_says_what_to_do_first(open_page):
@@ -174,5 +183,5 @@ def test_sigterm_saves_the_run_that_is_on(open_page, app):
     run_id = app.get("/live/status")["run"]["run_id"]
     page.context.close()
     app.process.terminate()
-    assert app.process.wait(30) == 0
+    assert app.process.wait(120) == 0
     assert list((app.runs_dir / run_id / "checkpoints").glob("step-*"))

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -16,6 +14,7 @@ from llm_testing.errors import ConfigError, UserError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.model.generate import Sampling
 from llm_testing.train.events import Logged, Remembered
+from tests import forked
 from tests.data.tiny_model import tiny_model, write_rows
 from tests.service.parts import curve, final_weights, resume, run, until
 
@@ -166,8 +165,7 @@ def test_a_killed_run_resumes_bit_for_bit(lab, values, adapter, optim, packing):
     values |= {"keep_checkpoints": 9, "learning_rate": 1e-3 if adapter == "full" else 1e-2}
     whole = tune(lab, values)
     before = {row.run_id for row in lab.rows()}
-    command = [sys.executable, "-c", KILLED, str(lab.runs_dir), str(lab.cache_dir), json.dumps(values)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = forked.start(["-c", KILLED, str(lab.runs_dir), str(lab.cache_dir), json.dumps(values)])
     try:
         until(lambda: {row.run_id for row in lab.rows()} - before or process.poll() is not None)
         (killed,) = {row.run_id for row in lab.rows()} - before

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from llm_testing.errors import ConfigError, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.train.events import Logged
+from tests import forked
 from tests.service.parts import TINY, checkpoint_files, curve, final_weights, resume, run, until
 
 pytestmark = pytest.mark.proof
@@ -72,8 +71,7 @@ def test_a_killed_run_resumes_bit_for_bit(lab, row):
     values = {**TINY, **dict(zip(NAMES, row, strict=True)), "save_every": 2, "max_steps": 12, "keep_checkpoints": 9}
     whole = run(lab, **values)
     before = {r.run_id for r in lab.rows()}
-    command = [sys.executable, "-c", KILLED, str(lab.runs_dir), str(lab.cache_dir), json.dumps(values)]
-    process = subprocess.Popen(command)
+    process = forked.start(["-c", KILLED, str(lab.runs_dir), str(lab.cache_dir), json.dumps(values)])
     try:
         until(lambda: {r.run_id for r in lab.rows()} - before or process.poll() is not None)
         (killed,) = {r.run_id for r in lab.rows()} - before
