@@ -78,3 +78,20 @@ def _one_tracer() -> Iterator[None]:
         patch.setattr(lab, "Estimator", lambda: shared)
         yield
     super(Shared, shared).close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_renderers() -> Iterator[None]:
+    """Runs on examples ask the renderers of those before them; tests of renderers themselves do not."""
+    users = [sys.modules.get(f"llm_testing.data.{name}") for name in ("example_set", "chats")]
+    if None in users:
+        yield
+        return
+    from tests.renderers import Renderers  # noqa: PLC0415  it imports what tests of other layers do without
+
+    renderers = Renderers()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in users:
+            patch.setattr(module, "TemplateProcess", renderers)
+        yield
+    renderers.close()

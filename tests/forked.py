@@ -29,7 +29,10 @@ from typing import Any
 from llm_testing.estimate import trace_worker, worker
 
 ROOT = Path(__file__).parent.parent
-IMPORTED = ("app", "llm_testing.cli.main", "llm_testing.estimate.trace_jobs", "torch._dynamo")
+IMPORTED = (
+    *("app", "llm_testing.cli.main", "llm_testing.estimate.trace_jobs", "torch._dynamo"),
+    *("llm_testing.train.tuning", "bitsandbytes", "peft", "transformers.models.llama.modeling_llama"),
+)
 NUMBER_BYTES = 8
 """Of each number on a line: a length, a process id, a status."""
 
