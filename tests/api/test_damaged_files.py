@@ -145,3 +145,14 @@ def test_a_run_whose_state_is_a_bomb_comes_in_and_fails_in_words_when_it_goes_on
     resume(lab, run_id, max_steps=9)
     record = RunStore(lab.runs_dir).open(run_id).record()
     assert record["state"] == "failed" and "state.pt of step-" in record["error"]
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/x", "./" + "n" * 300, "./" + "n/" * 3000, "./\x00", "~"])
+def test_a_path_that_cannot_be_is_refused_in_words(client, tmp_path, name):
+    body = body_at(tmp_path)
+    for field in ("model_name", "dataset"):
+        for call in ("start", "examples"):
+            told(client.post(f"{TUNING}/{call}", json={**body, field: name}), 422)
+    told(client.post(f"{TUNING}/estimate", json={**body, "model_name": name, "quick": True}), 422)
+    told(client.post(f"{TUNING}/start", json={**body, "model_name": f"{name}.gguf"}), 422)
+    told(client.get("/api/corpora/preview", params={"name": name}), 422)
