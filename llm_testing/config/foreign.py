@@ -121,6 +121,14 @@ def reason_of(error: BaseException) -> str:
     return printable(words) or type(error).__name__
 
 
+def typed_path(text: str) -> Path:
+    """A path as somebody wrote it, which need not be one: a home of nobody stays as it is.
+
+    `os.path` can be asked of it what there is; a Path's own methods raise for names that no file can have.
+    """
+    return Path(os.path.expanduser(text))
+
+
 def open_file(path: Path, name: str = "", refusal: Refusal = DamagedFile) -> io.BufferedReader:
     """Open a regular file, or what a link to one leads to; a pipe, device or folder is refused without waiting for it.
 

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from llm_testing.config.foreign import typed_path
 from llm_testing.data.builtin import python_docs, python_stdlib
 from llm_testing.data.documents import Documents
 from llm_testing.data.sources import HUB_FORM, HubSource, UrlSource, bring, downloaded, parse_address, stem_of
@@ -290,7 +291,7 @@ def _tiny(name: str, cache_dir: Path, report: Report, check: Check) -> Documents
 def _own_path(value: str, cache_dir: Path) -> Path:
     if is_upload(value):
         return find_upload(value, cache_dir)
-    path = Path(value).expanduser()
+    path = typed_path(value)
     try:
         if value.strip() and path.exists():
             list_files(path)

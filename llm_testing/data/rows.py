@@ -51,11 +51,11 @@ def list_row_files(path: Path) -> list[Path]:
     Raises:
         DataError: nothing is there, or nothing of a kind that is read.
     """
-    if path.is_file():
+    if os.path.isfile(path):
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path} is of a kind that is not read here. {ACCEPTED}")
         return [path]
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise DataError(f"There is no file or folder {path}. {ACCEPTED}")
     inside = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
     hidden = [file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts)]

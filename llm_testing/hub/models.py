@@ -27,8 +27,9 @@ def fetch_model_config(hub_id: str) -> dict[str, Any]:
     token = os.environ.get("HF_TOKEN")
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.get(address, timeout=TIMEOUT_S, follow_redirects=True, headers=headers)
-    except httpx.HTTPError as error:
+        with httpx.stream("GET", address, timeout=TIMEOUT_S, follow_redirects=True, headers=headers) as answer:
+            content = _first_bytes(answer)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DownloadError(f"The Hub did not answer for {hub_id} ({error or type(error).__name__}).") from error
     if answer.status_code in (401, 403):
         raise DownloadError(
@@ -36,9 +37,19 @@ def fetch_model_config(hub_id: str) -> dict[str, Any]:
         )
     if answer.status_code == 404:
         raise DownloadError(f"There is no model {hub_id} with a config.json on the Hub. Check owner and name.")
-    if answer.status_code != 200 or len(answer.content) > MAX_BYTES:
+    if answer.status_code != 200 or len(content) > MAX_BYTES:
         raise DownloadError(f"The Hub answered {answer.status_code} for {hub_id}, and no config.json.")
     try:
-        return parse_json(answer.content)
+        return parse_json(content)
     except ValueError as error:
         raise DownloadError(f"The config.json of {hub_id} cannot be read: {error}.") from None
+
+
+def _first_bytes(answer: httpx.Response) -> bytes:
+    """The body, or a little more than MAX_BYTES of it."""
+    content = b""
+    for block in answer.iter_bytes(2**16):
+        content += block
+        if len(content) > MAX_BYTES:
+            break
+    return content

@@ -4,6 +4,7 @@ Names inside its files can point elsewhere, and some kinds of weights run code w
 here, whatever the library that loads them would do.
 """
 
+import os
 import reprlib
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def check_settings(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: no config, code of its own, or names that point out of the folder.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"There is no folder {folder} with a model in it.")
     config = _json(folder, "config.json")
     if config is None:

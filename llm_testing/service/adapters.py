@@ -1,8 +1,8 @@
 """The checkpoints of fine-tuning runs, found by every form of name that clients use, listed and deleted."""
 
 import re
-from pathlib import Path
 
+from llm_testing.config.foreign import typed_path
 from llm_testing.errors import BadRunId, NotFound
 from llm_testing.service.checkpoints import (
     CheckpointRow,
@@ -82,7 +82,7 @@ class Adapters:
 
     def _at_path(self, text: str) -> tuple[str, int]:
         """runs/<run_id>, and adapter, export or checkpoints/step-... in it."""
-        root, path = self._store.root.resolve(), Path(text).expanduser().resolve()
+        root, path = self._store.root.resolve(), typed_path(text).resolve()
         if not path.is_relative_to(root) or path == root:
             raise BadRunId(f"{ascii(text[:60])} is not inside the runs folder. Name an adapter like {FORMS}.")
         run_id, *inside = path.relative_to(root).parts

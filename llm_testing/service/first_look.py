@@ -6,6 +6,7 @@ loading. What the Hub has is looked at when the run has brought it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_testing.config.finetune import PERSONA, FinetuneConfig
+from llm_testing.config.foreign import typed_path
 from llm_testing.data.example_set import Read, dataset_rows, read_examples, refuse_problems
 from llm_testing.data.examples import RowProblem, to_examples
 from llm_testing.errors import ConfigError, DataError, Problem
@@ -56,8 +58,8 @@ def refuse_what_is_seen(config: FinetuneConfig, cache_dir: Path, converter: Conv
         ConfigError: a model that may not be loaded, or rows that cannot be learned from; names the option.
         NotEnoughMemory: the model alone exceeds this machine's memory.
     """
-    folder = Path(config.model_name).expanduser()
-    model_here = is_path(config.model_name) and folder.is_dir()
+    folder = typed_path(config.model_name)
+    model_here = is_path(config.model_name) and os.path.isdir(folder)
     if model_here:
         from llm_testing.model.base_files import check_folder, num_weights  # noqa: PLC0415  (imports safetensors)
 

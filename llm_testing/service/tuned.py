@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from llm_testing.config.finetune import FinetuneConfig
+from llm_testing.config.foreign import read_object
 from llm_testing.data.chats import Chat
 from llm_testing.data.templates import OWN
 from llm_testing.errors import UserError
@@ -12,7 +13,7 @@ from llm_testing.model.device import find_device
 from llm_testing.service.bases import Base, Converter, bring_base, model_of_package
 from llm_testing.service.names import last_part
 from llm_testing.service.records import whole_config
-from llm_testing.store.files import write_bytes
+from llm_testing.store.files import MAX_JSON_BYTES, write_bytes
 
 
 def base_of_record(record: dict, cache_dir: Path, converter: Converter) -> Base:
@@ -57,7 +58,7 @@ def write_adapter(record: dict, checkpoint: Path, base: Base, folder: Path, fini
     weights = checkpoint / "model.safetensors"
     if (finished / "adapter_config.json").is_file():
         peft_tensors(trained_in(weights), folder / "adapter_model.safetensors")
-        settings = json.loads((finished / "adapter_config.json").read_bytes())
+        settings = read_object(finished / "adapter_config.json", MAX_JSON_BYTES)
     else:
         model = load_tuned(base.folder, FinetuneConfig.build(whole_config(record)), find_device("cpu"))
         read_trained(model, weights)

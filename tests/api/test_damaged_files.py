@@ -147,7 +147,7 @@ def test_a_run_whose_state_is_a_bomb_comes_in_and_fails_in_words_when_it_goes_on
     assert record["state"] == "failed" and "state.pt of step-" in record["error"]
 
 
-@pytest.mark.parametrize("name", ["~nobody-here/x", "./" + "n" * 300, "./" + "n/" * 3000, "./\x00", "~"])
+@pytest.mark.parametrize("name", ["~nobody-here/x", "./" + "n" * 300, "./" + "n/" * 3000, "./\x00"])
 def test_a_path_that_cannot_be_is_refused_in_words(client, tmp_path, name):
     body = body_at(tmp_path)
     for field in ("model_name", "dataset"):
