@@ -192,7 +192,7 @@ def test_a_share_link_has_an_owner_and_a_viewer_and_says_how_long_it_lasts(tmp_p
         assert len(links) == 2 and "a week" in app.said and "viewer" in app.said
         tunnelled = {"host": "0a1b2c.gradio.live", "x-forwarded-for": "1.2.3.4"}
         for link, role, status in ((links[0], "owner", 200), (links[1], "viewer", 403)):
-            with httpx.Client(base_url=app.url, headers=tunnelled, timeout=30) as client:
+            with httpx.Client(base_url=app.url, headers=tunnelled, timeout=60) as client:
                 assert client.get(f"{AT}/status").status_code == 401 and client.get("/").status_code == 401
                 token = link.partition("=")[2]
                 assert client.get(link).status_code == 200
@@ -209,7 +209,7 @@ def test_without_a_network_a_share_link_is_not_had_and_the_page_stays_here(tmp_p
     with running_app(tmp_path, GRADIO_SHARE="1", **nowhere) as app:
         assert "There is no share link: the share server could not be reached" in app.said
         link = re.search(r"(http://127\.0\.0\.1:\d+)(/enter\?token=\S+)", app.said)
-        with httpx.Client(base_url=link[1], timeout=30) as client:
+        with httpx.Client(base_url=link[1], timeout=60) as client:
             assert client.get("/").status_code == 401
             assert client.get(link[2]).status_code == 200
             assert client.get("/api/place").json()["role"] == "owner"

@@ -43,7 +43,7 @@ def said(tmp_path_factory):
         more |= {"LLM_TESTING_CACHE": str(root / "cache"), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         done = subprocess.run(
             [sys.executable, "-m", "tests.api.tuning_client", str(root), json.dumps(BODIES), QUERY],
-            env={**os.environ, **more}, cwd=ROOT, capture_output=True, text=True, timeout=180,
+            env={**os.environ, **more}, cwd=ROOT, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]) | {"log": server.log}

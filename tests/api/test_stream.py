@@ -38,7 +38,7 @@ def url(lab) -> Iterator[str]:
 @contextmanager
 def followed(url: str, query: str = "", **headers: str) -> Iterator[Iterator[dict]]:
     """The events of a stream, each with event, data and perhaps id."""
-    with httpx.stream("GET", f"{url}{AT}/events{query}", headers=headers, timeout=30) as reply:
+    with httpx.stream("GET", f"{url}{AT}/events{query}", headers=headers, timeout=60) as reply:
         assert reply.status_code == 200 and reply.headers["content-type"].startswith("text/event-stream")
         yield _events(reply.iter_lines())
 

@@ -43,7 +43,7 @@ class WholeApp:
     def client(self, **headers: str) -> httpx.Client:
         """A client that asks as a browser of the place does."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.Client(base_url=self.url, headers={"host": self.host, **named}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"host": self.host, **named}, timeout=60)
 
     def bearer(self, who: str) -> dict[str, str]:
         """The header of owner, viewer or nobody."""

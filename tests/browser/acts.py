@@ -1,7 +1,7 @@
 """What a person does on the page, for the tests that press its buttons."""
 
 HOSTILE = "<img src=x onerror=alert(1)></script>\u202egnp"
-STARTED = 60_000
+STARTED = 120_000
 
 
 def write(page, option: str, text: str, form: str = "option") -> None:

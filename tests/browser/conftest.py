@@ -9,7 +9,7 @@ import pytest
 from tests.app_process import RunningApp, running_app
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 """For whatever a test waits for, on a machine that does much else."""
 QUIET = (
     "--no-sandbox",

@@ -11,7 +11,7 @@ from tests.browser.test_lasting import CONTRAST
 from tests.damaged_runs import new_run, with_every_wrong_row
 from tests.past_runs import add_run, history_of_a_week
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 ROWS = ".lt-run-table tr[data-run]"
 COMPARED = "document.querySelector('.lt-part .lt-plot')"
 

@@ -7,7 +7,7 @@ import pytest
 from tests.app_process import running_app
 from tests.browser.acts import STARTED, start_small, step_drawn, stop, stop_by_keys, tab_to, wait_for_news
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 PLOT = "document.querySelector('.lt-live .lt-plot')"
 CONTRAST = """(selector) => {

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.acts import STARTED, write
 from tests.browser.test_tuning_tab import ROWS, content, open_tab, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 TEXT = "The tide came in, and the tide went out again. " * 200
 
 

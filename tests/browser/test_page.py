@@ -8,7 +8,7 @@ import pytest
 from tests.app_process import RunningApp, running_app
 from tests.browser.acts import HOSTILE, STARTED, fill_small, start_small, stop, wait_for_news, write
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

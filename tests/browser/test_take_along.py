@@ -15,7 +15,7 @@ from tests.browser.test_history_tab import ROWS, names, open_history, row, until
 from tests.hub.stand_in import HubServer, running
 from tests.past_runs import history_of_a_week
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 TOKEN = "hf_canary7f3a"
 SEEDS = ("seed 1", "seed 2", "seed 3")
 

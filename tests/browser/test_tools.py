@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.acts import HOSTILE, STARTED, start_by_call, stop, write
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 
 
 def until(page, condition: str) -> None:

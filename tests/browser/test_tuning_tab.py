@@ -8,7 +8,7 @@ from tests.browser.acts import STARTED, stop, stop_by_keys, tab_to, write
 from tests.browser.test_history_tab import row
 from tests.data.tiny_model import tiny_model, write_rows
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 ROWS = [{"prompt": f"What is {i}?", "completion": f"It is number {i}."} for i in range(12)]
 
 

@@ -64,7 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> tuple
     """A runs folder with one finished run, and what the process that made it said; tests leave it as it is."""
     runs_dir = tmp_path_factory.mktemp("finished")
     args = ("pretrain", *SMALL, "--max-steps", "12", "--runs-dir", runs_dir, "--json")
-    done = subprocess.run(command_line(*args), env=environment(cache_dir), capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command_line(*args), env=environment(cache_dir), capture_output=True, text=True, timeout=300)
     return runs_dir, Said(done.returncode, done.stdout, done.stderr)
 
 

@@ -7,7 +7,7 @@ from llm_testing.errors import Busy, Cancelled, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.threads import answered, join, pulled, start_thread
 
-SOON_S = 10
+SOON_S = 60
 
 
 @pytest.fixture

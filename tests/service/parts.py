@@ -84,7 +84,7 @@ def checkpoint_files(lab: Lab, run_id: str) -> list[Path]:
     return sorted((lab.runs_dir / run_id / "checkpoints").rglob("*"))
 
 
-def until(condition, timeout_s: float = 60.0) -> None:
+def until(condition, timeout_s: float = 120.0) -> None:
     """Wait for something another thread or process does."""
     pause = threading.Event()
     for _ in range(int(timeout_s / 0.02)):
