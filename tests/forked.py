@@ -196,7 +196,9 @@ class Tracer:
         if not self.pid:
             os.dup2(asked[0], 0)
             os.dup2(answered[1], 1)
-            for fd in (*asked, *answered):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            for fd in (*asked, *answered, nowhere):
                 os.close(fd)
             trace_worker.main()
             os._exit(0)
