@@ -74,7 +74,7 @@ def test_what_lies_in_the_dataset_is_not_believed(hub, full, empty, tmp_path):
     (folder / "..%2f..%2fevil.zip").write_bytes(good.read_bytes())
     (folder / "20200101-000000-ffff.zip").write_bytes(good.read_bytes())  # another run under a name of its own
     came = empty.backups.bring_back(REPO, *QUIET)
-    assert came.runs == (good.stem,) and "no zip" in came.skipped[bad.stem]
+    assert came.runs == (good.stem,) and "not a zip" in came.skipped[bad.stem]
     assert "evil" in " ".join(came.skipped) and [row.run_id for row in empty.rows()] == [good.stem]
     assert not (tmp_path / "evil").exists() and hidden(empty) == []
 

@@ -115,7 +115,9 @@ def test_ticked_runs_are_compared_zoom_stays_and_a_live_one_costs_only_its_new_p
     assert page.evaluate(f"() => {COMPARED}.layout.xaxis.range") == [2, 90]
     followed = [url for url in asked if "/live/status" in url]
     assert followed and all(f"run={live_id}&points=" in url and "points=-1" not in url for url in followed)
-    assert not [url for url in asked if "/live/points" in url or "/live/texts" in url], "its news come with the status"
+    news = [url for url in asked if "/live/points" in url or "/live/texts" in url]
+    # What the zoom asked for, in all its detail, may come late.
+    assert not [url for url in news if "from_x=" not in url], "its news come with the status"
     again = [url for url in asked if "/live/compare" in url]
     assert all(len(url.split("known=")[1].split("%2C")) == 6 for url in again), "no curve is asked for twice"
     stop(page)

@@ -16,6 +16,8 @@ from tests.control_texts import EVERYTHING, HOSTILE, raw_controls
 from tests.past_runs import add_run
 
 FOREIGN = f"{EVERYTHING}end"
+NAME = "\x1b[201~\nrm -rf ~\n\u202e\x9b31m\x1b]0;owned\x07"
+"""As long as a name may be; a longer one is cut where it is read."""
 NO_RUN = "20260101-000000-aaaa"
 
 
@@ -35,7 +37,7 @@ def _edited(store: RunStore, name: str, **options):
     folder = add_run(store, name, steps=4, points=4, **options)
     path = folder.path / "run.json"
     record = json.loads(path.read_bytes())
-    record |= {"name": FOREIGN, "tags": [FOREIGN], "notes": FOREIGN, "state": "failed", "error": FOREIGN}
+    record |= {"name": NAME, "tags": [FOREIGN], "notes": FOREIGN, "state": "failed", "error": FOREIGN}
     corpus = f"/tmp/{FOREIGN} {options.get('seed')}"
     record["config"] |= {"name": FOREIGN, "corpus": corpus, "sample_prompts": [FOREIGN]}
     record["config"][FOREIGN] = FOREIGN
@@ -88,7 +90,7 @@ def test_no_control_character_of_a_foreign_run_reaches_the_terminal(command, for
 def test_a_value_of_one_line_stays_one(foreign, say):
     runs_dir, ids = foreign
     listed = say("runs", "list", "--runs-dir", runs_dir).out.splitlines()
-    assert len(listed) == 1 + 3 + 1, "heads, three runs, and what is wrong with one of them"
+    assert len(listed) == 1 + 3 + 3, "heads, three runs, and what is wrong with each of them"
     assert sum(r"\x1b[201~\nrm -rf ~\n" in line for line in listed) == 2
     assert say("runs", "show", ids[0], "--runs-dir", runs_dir).out.splitlines()[0].endswith(f"({ids[0]}): failed")
 
@@ -103,7 +105,7 @@ def test_json_is_safe_to_print_and_holds_what_there_is(args, foreign, say):
     runs_dir, ids = foreign
     said = say(*(ids[arg] if isinstance(arg, int) else arg for arg in args), "--runs-dir", runs_dir, "--json")
     assert raw_controls(said.out) == []
-    assert any(FOREIGN in text for text in texts_in(said.json()))
+    assert any(NAME in text or FOREIGN in text for text in texts_in(said.json()))
 
 
 def texts_in(value: object) -> Iterator[str]:
