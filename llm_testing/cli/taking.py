@@ -10,7 +10,8 @@ from pathlib import Path
 from llm_testing.cli.answer import FAILED, OK, print_json, print_lines
 from llm_testing.cli.door import open_lab
 from llm_testing.cli.terminal import ProgressLine
-from llm_testing.errors import ConfigError, DataError, Problem, WrongState
+from llm_testing.config.foreign import PLAIN, open_file, reading
+from llm_testing.errors import ConfigError, Problem, WrongState
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.signals import on_stop_signals
 from llm_testing.store.files import write_with
@@ -78,12 +79,9 @@ def backup(args: argparse.Namespace) -> int:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                yield block
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    with open_file(path) as file, reading(path, PLAIN):
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> Path:

@@ -53,7 +53,7 @@ class Format:
 
 
 JSON = Format((ValueError, RecursionError), "Mend it, or download it again.")
-_PLAIN = Format((OSError,), "Check the file and its rights.")
+PLAIN = Format((OSError,), "Check the file and its rights.")
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def read_bytes(path: Path, most_bytes: int, name: str = "", refusal: Refusal = D
     Raises:
         DamagedFile, or the kind that is given: also for more than `most_bytes`, of which no more is read.
     """
-    with open_file(path, name, refusal) as file, reading(name or path, _PLAIN, refusal):
+    with open_file(path, name, refusal) as file, reading(name or path, PLAIN, refusal):
         num_bytes = os.fstat(file.fileno()).st_size
         if num_bytes > most_bytes:
             raise OSError(f"it has {num_bytes:,} bytes, more than the {most_bytes:,} that are read")

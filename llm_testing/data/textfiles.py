@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from llm_testing.config.foreign import Format, json_excerpt, names_in_words, open_file, reading, refuse_bomb
+from llm_testing.config.foreign import PLAIN, Format, json_excerpt, names_in_words, open_file, reading, refuse_bomb
 from llm_testing.data.documents import Documents, Piece
 from llm_testing.errors import DataError
 
@@ -25,7 +25,6 @@ LINE_BYTES = 64 << 20
 
 ALWAYS_UNPACKED_BYTES = 1 << 30
 """Of any gzip file; text beyond it packs a few times, not a hundred."""
-PLAIN = Format((OSError,), "Check the file and its rights.")
 GZIP = Format((EOFError, zlib.error, OSError), "Compress or download it again.", "a whole gzip file")
 
 SUFFIXES = (".txt", ".md", ".jsonl")

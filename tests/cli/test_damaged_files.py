@@ -28,6 +28,14 @@ def test_a_damaged_zip_is_one_line(say, runs_dir, tmp_path, name):
     assert not runs_dir.exists() or [path.name for path in runs_dir.iterdir()] == []
 
 
+def test_a_pipe_or_folder_is_no_zip(say, tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    (tmp_path / "folder.zip").mkdir()
+    for name in ("pipe.zip", "folder.zip", "absent.zip"):
+        said = say("runs", "import", tmp_path / name, "--runs-dir", tmp_path / "runs")
+        assert said.status == 2 and said.err.count("\n") == 1 and name in said.err
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A good model and rows, and damaged files of each kind beside them."""
