@@ -196,7 +196,7 @@ def refused_cost(app: App, index: int) -> dict[str, dict[str, Any]]:
 def rest(app: App) -> None:
     """Wait until the app has warmed up and does nothing."""
     busy = 1.0
-    while busy > 0.05:
+    while busy > 0.1:
         before = cpu_s(app)
         time.sleep(1)
         busy = cpu_s(app) - before

@@ -1,6 +1,6 @@
 """Who may do what in which place, and how much of it at once, as the parts of SECURITY.md that are generated."""
 
-from llm_testing.service.budgets import ABOUT, BUDGETS, Budget, Kind, Share
+from llm_testing.service.budgets import ABOUT, BUDGETS, LOGINS_A_MINUTE, Budget, Kind, Share
 from llm_testing.service.places import Place
 from llm_testing.service.roles import ACTIONS, RIGHTS, Role
 
@@ -16,7 +16,8 @@ def budget_table(budgets: dict[Role, Budget], about: dict[Kind, str]) -> str:
     head = ["at once", *(role.name.lower() for role in roles)]
     shares = [[words, *(_share(budgets[role].shares.get(kind)) for role in roles)] for kind, words in about.items()]
     bodies = ["bytes of a request's body that is no file", *(f"{budgets[role].body_bytes:,}" for role in roles)]
-    rows = [head, ["---"] * len(head), *shares, bodies]
+    logins = ["wrong links in a minute, of one place", *(str(LOGINS_A_MINUTE) for _ in roles)]
+    rows = [head, ["---"] * len(head), *shares, bodies, logins]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

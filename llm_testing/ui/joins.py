@@ -14,7 +14,8 @@ from llm_testing.service.budgets import JOIN_SHARE, Slot
 
 FETCHED_WITHIN_S = 15.0
 """How long an answer waits for the stream that takes it; a page opens its own before it joins, or right after."""
-LOOK_EVERY_S = 1.0
+SWEEP_EVERY_S = 1.0
+LOOKS_EVERY_S = 0.01
 
 
 def limit_joins(queue: Any) -> None:
@@ -22,6 +23,8 @@ def limit_joins(queue: Any) -> None:
     queue.push = Joins(queue).push
     # Gradio keeps the last 10,000 calls for a page of statistics that is off here, and sums them up after each call.
     queue.ANALYTICS_MAX_EVENTS = 0
+    # It looks a thousand times a second whether anybody has called, beside a trainer that each look may hold up.
+    queue.sleep_when_free = LOOKS_EVERY_S
 
 
 class Unfetched(set[str]):
@@ -72,7 +75,7 @@ class Joins:
 
     async def _sweep(self) -> None:
         while self._sessions:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(SWEEP_EVERY_S)
             for session, calls in list(self._sessions.items()):
                 if self._is_lost(calls):
                     await self._forget(session, calls)
