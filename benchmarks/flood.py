@@ -6,8 +6,8 @@ One flood is 1,000 calls of the page's handlers whose answers nobody fetches, 20
 wrong links, and 50 MB of JSON, sent by holders of the viewer's link as fast as they can, from a process of its own that
 is pinned to one core. While it comes the owner asks for the status, starts a preview and calls a handler, again and
 again; each answer that is no 200 counts as a refusal. In each pair the run trains for one window of time with a flood
-and for one without, in alternating order; steps are timed by the run's own clock. The server's CPU for a refused
-request is measured before the run, kind by kind, over requests that are nearly all refused.
+and for one without, in alternating order; steps are timed by the run's own clock. Memory and the server's CPU for a
+refused request are measured before the run, the latter kind by kind, over requests that are nearly all refused.
 """
 
 import asyncio
@@ -181,6 +181,16 @@ def owner_asks(app: App, index: int, until: float) -> tuple[list[float], list[st
     return took, refused
 
 
+def memory_of_a_flood(app: App, index: int) -> tuple[int, int]:
+    """Resident bytes before a flood, and the most while it comes and for some seconds after it; nothing trains yet."""
+    before = peak = app.watched.memory_info().rss
+    sender = flooding(app, index, 8)
+    while sender.poll() is None:
+        peak = max(peak, app.watched.memory_info().rss)
+        time.sleep(0.05)
+    return before, peak
+
+
 def refused_cost(app: App, index: int) -> dict[str, dict[str, Any]]:
     """CPU of the whole server for each request, kind by kind, where nearly all are refused."""
     costs = {}
@@ -237,20 +247,20 @@ def measured(app: App, pairs: int, seconds: float) -> dict[str, Any]:
     index = next(each["id"] for each in dependencies if each["api_name"] == "health")
     owner_asks(app, index, time.monotonic() + 3)  # what is imported at the first call is no cost of a flood
     rest(app)
+    before, peak = memory_of_a_flood(app, index)
     costs = refused_cost(app, index)
     rest(app)
     run_id = app.post("/api/pretraining/start", preset="recommended", max_steps=1_000_000, threads=1)["run_id"]
     folder = app.runs_dir / run_id
     while not any(row["step"] > 5 for row in rows_of(folder)):
         time.sleep(0.2)
-    before, peak, took, refused, ratios, statuses = app.watched.memory_info().rss, 0, [], [], [], {}
+    took, refused, ratios, statuses = [], [], [], {}
     for number in range(pairs):
         step_s = {}
         for side in ("flood", "calm") if number % 2 else ("calm", "flood"):
             first, until = len(rows_of(folder)), time.monotonic() + seconds
             sender = flooding(app, index, seconds - 1) if side == "flood" else None
             latencies, refusals = owner_asks(app, index, until)
-            peak = max(peak, app.watched.memory_info().rss)
             step_s[side] = mean(row["step_s"] for row in rows_of(folder)[first:] if row.get("step_s"))
             if sender:
                 statuses = json.loads(sender.communicate()[0])

@@ -141,7 +141,7 @@ def test_on_a_disk_without_any_room_a_run_says_how_it_ended_nothing_is_started_a
     for start in (lab.run_queue, lambda: lab.start(WIDE)):
         with pytest.raises(NotEnoughDisk, match="The disk is full"):
             start()
-        assert lab.queued() == [second] and [row.run_id for row in lab.rows()] == [second, first]
+        assert lab.queued() == [second] and {row.run_id for row in lab.rows()} == {second, first}
     make_room(disk)
     assert lab.run_queue() == second
     until(lambda: lab.last().run_id == second and lab.last().state in TERMINAL)
