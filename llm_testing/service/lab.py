@@ -14,6 +14,7 @@ from llm_testing.errors import BadRunId, ConfigError, Problem, WrongState
 from llm_testing.estimate.estimator import Estimator
 from llm_testing.jobs.control import Control
 from llm_testing.jobs.machine import usable_cores
+from llm_testing.jobs.process import spare_what_was_imported
 from llm_testing.jobs.progress import Check, Progress, Report, never_cancel, report_nothing
 from llm_testing.jobs.states import ACTIVE, RunState
 from llm_testing.jobs.threads import Crew
@@ -77,7 +78,7 @@ class Lab:
 
     def warm_up(self) -> None:
         """Import in the background what the first run needs, while its owner still looks at the form."""
-        self.crew.start("warm-up", lambda: (warm_up(), self.estimates.warm_up()))
+        self.crew.start("warm-up", lambda: (warm_up(), self.estimates.warm_up(), spare_what_was_imported()))
 
     # Before a run.
 

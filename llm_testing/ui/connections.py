@@ -15,6 +15,9 @@ MOST_LEFT_OVER_BYTES = 8 * 2**20
 """Of a body that was refused: its client hears why only if it may go on sending for a while."""
 READS_WITHIN_S = 60.0
 """How long a client may take nothing of an answer that waits for it."""
+KEPT_IDLE_S = 15
+"""How long a connection waits for its next request: well above the 5 s after which clients give one up by themselves,
+so that none sends into one that is being closed."""
 MOST_SILENT = 1024
 """Connections without a request: the oldest makes way for a new one, so nobody is kept out by them."""
 
@@ -25,6 +28,7 @@ def limit_connections(server: Any, headers_within_s: float = HEADERS_WITHIN_S, m
     Args:
         server: its `config` names the class of its connections, which it looks up anew for each.
     """
+    server.config.timeout_keep_alive = KEPT_IDLE_S
     server.config.http_protocol_class = limited(server.config.http_protocol_class, headers_within_s, most_silent)
 
 
