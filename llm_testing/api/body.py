@@ -35,8 +35,14 @@ class Refusal:
     retry_after_s: int | None = None
 
 
-async def refuse(send: Send, refusal: Refusal) -> None:
-    """Answer with a refusal, as the REST calls do."""
+async def refuse(send: Send, refusal: Refusal, after_s: float = 0.0) -> None:
+    """Answer with a refusal, as the REST calls do.
+
+    Args:
+        after_s: let it be waited for, so that whoever asks again at once does not keep the server busy refusing.
+    """
+    if after_s:
+        await asyncio.sleep(after_s)
     body = json.dumps({"detail": refusal.reason}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
                (b"cache-control", b"no-store")]  # fmt: skip

@@ -5,6 +5,7 @@ script, a proxy or tunnel, and a body that would fill the memory are refused her
 Gradio alone would run a cross-site POST and only withhold the answer.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,11 +13,11 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from llm_testing.api import turnstile
 from llm_testing.api.body import UPLOADS, Asgi, Body, Message, Receive, Refusal, Scope, Send, refuse
 from llm_testing.api.early import EarlyScript
 from llm_testing.api.entrance import entering
 from llm_testing.api.host import is_address, parse_host
-from llm_testing.api.turnstile import Turnstile
 from llm_testing.service.budgets import BUDGETS
 from llm_testing.service.doors import ENTRY, TokenDoor
 from llm_testing.service.places import LOCAL_NAMES, Place, Setting
@@ -139,6 +140,8 @@ class Gate:
         begins = self._starting and scope["path"] == STARTUP
         self._starting = self._starting and not begins
         if not begins and (answer := entering(self.door, scope, secure_name(headers.get("host", ""), setting))):
+            if answer.status_code == 429:  # a wrong link too many
+                await asyncio.sleep(turnstile.REFUSED_AFTER_S)
             return await answer(scope, receive, send)
         in_pieces = (scope["method"], scope["path"]) in UPLOADS
         most_bytes = MOST_UPLOAD_BYTES if in_pieces else self.most_body_bytes
@@ -190,7 +193,7 @@ def gate_of(door: TokenDoor | None = None) -> Callable[[Any], AbstractAsyncConte
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        app.user_middleware.append(Middleware(Turnstile))  # the last is the innermost
+        app.user_middleware.append(Middleware(turnstile.Turnstile))  # the last is the innermost
         app.middleware_stack = Gate(EarlyScript(app.build_middleware_stack()), door=door)
         yield
 

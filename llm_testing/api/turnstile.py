@@ -10,12 +10,14 @@ from llm_testing.api.body import BODY, Asgi, Body, Receive, Refusal, Scope, Send
 from llm_testing.errors import TooMany
 from llm_testing.service.budgets import JOIN_SHARE, Kind, Slot, client_of
 from llm_testing.service.doors import TokenDoor
-from llm_testing.service.roles import DOOR, door_of, role_of
+from llm_testing.service.roles import DOOR, Role, door_of, role_of
 
 OPEN_PAGES = ("/gradio_api/heartbeat/", "/gradio_api/queue/data")
 """Gradio's answers that last as long as a page is open."""
 JOINS = ("/gradio_api/queue/join", "/gradio_api/call/")
 """Gradio's two ways into its queue: its page's and clients', and the one for curl."""
+REFUSED_AFTER_S = 1.0
+"""How long one who is no owner waits to hear that it asks for too much."""
 TURN = "llm_testing.turn"
 """Where a request's scope keeps its turn, which goes back early where the answer lasts and has a share of its own."""
 
@@ -50,7 +52,8 @@ class Turnstile:
                         held[JOIN_SHARE] = stack.enter_context(door.budgets.take(Kind.JOINS, role, client))
                     held[TURN] = stack.enter_context(await door.budgets.turn(role, client))
             except TooMany as error:
-                return await refuse(send, Refusal(429, str(error), error.retry_after_s))
+                pause_s = 0.0 if role == Role.OWNER else REFUSED_AFTER_S
+                return await refuse(send, Refusal(429, str(error), error.retry_after_s), pause_s)
             await self.app({**scope, **held}, receive, send)
 
 

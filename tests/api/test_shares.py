@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from llm_testing.api import turnstile
 from llm_testing.service import demo
 from llm_testing.service.budgets import BUDGETS, LOGINS_A_MINUTE, Kind
 from llm_testing.service.lab import Lab
@@ -24,6 +26,12 @@ def app(tmp_path_factory, cache_dir):
     """An app in a network."""
     with opened(Lab(tmp_path_factory.mktemp("shares") / "runs", cache_dir), door_of(Place.LAN)) as app:
         yield app
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    """Refusals are not waited for, but where that is looked at."""
+    monkeypatch.setattr(turnstile, "REFUSED_AFTER_S", 0.0)
 
 
 def by_name(app, name: str) -> int:
@@ -87,6 +95,23 @@ def test_wrong_links_are_told_to_wait_and_the_right_one_opens_all_the_same(app):
         for who in ("viewer", "owner"):
             assert client.get(app.door.links("http://x")[who].removeprefix("http://x")).status_code == 200
         assert client.get("/api/place").json()["role"] == "owner"
+
+
+def test_who_asks_for_too_much_waits_to_hear_of_it_and_nobody_else_does(app, monkeypatch):
+    waits = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(turnstile, "REFUSED_AFTER_S", 7.0)
+    monkeypatch.setattr("llm_testing.api.body.asyncio", SimpleNamespace(sleep=sleep, timeout=asyncio.timeout))
+    share = BUDGETS[Role.VIEWER].shares[Kind.PAGES].a_client
+    held = [app.door.budgets.take(Kind.PAGES, Role.VIEWER, "127.0.0.1") for _ in range(share)]
+    with app.client(**app.bearer("viewer")) as client:
+        assert client.get("/gradio_api/heartbeat/p").status_code == 429 and waits == [7.0]
+        assert client.get("/live/status").status_code == 200 and waits == [7.0]
+    for slot in held:
+        slot.release()
 
 
 def test_open_pages_have_a_share_of_their_own(app):
