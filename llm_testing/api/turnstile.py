@@ -46,15 +46,16 @@ class Turnstile:
                 if scope["path"].startswith(OPEN_PAGES):
                     stack.enter_context(door.budgets.take(Kind.PAGES, role, client))
                 else:
-                    if scope["method"] == "POST" and scope["path"].startswith(
-                        JOINS
-                    ):  # the answer outlasts this request, so the queue takes it over
+                    if scope["method"] == "POST" and scope["path"].startswith(JOINS):
+                        # The answer outlasts this request, so the queue takes it over.
                         held[JOIN_SHARE] = stack.enter_context(door.budgets.take(Kind.JOINS, role, client))
                     held[TURN] = stack.enter_context(await door.budgets.turn(role, client))
             except TooMany as error:
-                pause_s = 0.0 if role == Role.OWNER else REFUSED_AFTER_S
-                return await refuse(send, Refusal(429, str(error), error.retry_after_s), pause_s)
-            await self.app({**scope, **held}, receive, send)
+                refusal = Refusal(429, str(error), error.retry_after_s)
+            else:
+                return await self.app({**scope, **held}, receive, send)
+        # What was taken has gone back: nothing is held by who waits to be refused.
+        await refuse(send, refusal, 0.0 if role == Role.OWNER else REFUSED_AFTER_S)
 
 
 def share_of(request: Any, kind: Kind) -> Slot:
